@@ -1,0 +1,1 @@
+"""Everything that touches the outside world: FHIR, HTTP, databases, files, terminals."""

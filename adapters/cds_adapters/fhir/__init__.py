@@ -1,0 +1,1 @@
+"""FHIR R4 in and out: typed decoding into events, orders and sample records out."""

@@ -1,0 +1,77 @@
+"""Files become a checked rule bundle, or one error that lists every fault with place and cure."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from cds_engine.bundle.check import Compiler
+from cds_engine.bundle.document import BundleDocument, CasesDocument
+from cds_engine.bundle.faults import document_faults
+from cds_engine.bundle.manifest import digest_of, manifest_of
+from cds_engine.bundle.model import RuleBundle
+from cds_engine.bundle.yaml import as_json, read_yaml, unsafe_number
+from cds_engine.errors import Fault, RuleBundleError
+
+FILES = frozenset({"bundle.yaml", "cases.yaml", "README.md", "evidence.json"})
+"""The files a rule bundle may hold; anything else is refused."""
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def read_bundle(files: Mapping[str, bytes]) -> RuleBundle:
+    """Check the files of one rule bundle and return it, ready to decide.
+
+    Args:
+        files: file name -> exact bytes; ``bundle.yaml`` is required.
+
+    Raises:
+        RuleBundleError: lists every fault found.
+    """
+    _refuse_strange_files(files)
+    document = _document("bundle.yaml", files["bundle.yaml"], BundleDocument)
+    compiler = Compiler(document)
+    parts = compiler.compile()
+    cases = None
+    if "cases.yaml" in files:
+        cases = _document("cases.yaml", files["cases.yaml"], CasesDocument)
+        compiler.check_cases(cases)
+    if compiler.faults:
+        raise RuleBundleError(f"rule bundle {document.regime}@{document.version}", compiler.faults)
+    manifest = manifest_of(files)
+    return RuleBundle(document, digest_of(manifest), manifest, *parts, cases, compiler.notes())
+
+
+def _refuse_strange_files(files: Mapping[str, bytes]) -> None:
+    if "bundle.yaml" not in files:
+        raise RuleBundleError(
+            "rule bundle", [Fault("", "there is no bundle.yaml; name the folder that holds it")]
+        )
+    strange = sorted(set(files) - FILES)
+    if strange:
+        known = ", ".join(sorted(FILES))
+        problem = f"does not belong to a rule bundle, which holds {known}; remove it"
+        raise RuleBundleError("rule bundle", [Fault(name, problem) for name in strange])
+
+
+def _document(name: str, data: bytes, model: type[_Model]) -> _Model:
+    content: Mapping[str, Any] = read_yaml(name, data)
+    infinite = unsafe_number(content)
+    if infinite:
+        raise RuleBundleError(f"rule bundle ({name})", [infinite])
+    try:
+        return model.model_validate_json(as_json(content))
+    except ValidationError as error:
+        faults = document_faults(error, content)
+        raise RuleBundleError(f"rule bundle ({name})", faults) from error
+    except TypeError as error:
+        raise RuleBundleError(f"rule bundle ({name})", [Fault("", str(error))]) from error
+
+
+def bundle_schema() -> str:
+    """Return the JSON Schema of ``bundle.yaml`` for editors, as text."""
+    schema = BundleDocument.model_json_schema(by_alias=True)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "cds-engine rule bundle"
+    return json.dumps(schema, indent=2, sort_keys=True)

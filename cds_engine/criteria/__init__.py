@@ -1,0 +1,1 @@
+"""The criterion language: read, check, print and evaluate statements about a history."""

@@ -1,0 +1,83 @@
+"""A criterion in words that a clinician reads without knowing the language."""
+
+from collections.abc import Mapping
+
+from cds_engine.criteria.syntax import (
+    All,
+    Always,
+    Any,
+    Comparison,
+    Criterion,
+    Flag,
+    IsMissing,
+    Linear,
+    Not,
+    OneOf,
+    Threshold,
+    decimal_text,
+)
+from cds_engine.vocabulary.kind import Kind
+from cds_engine.vocabulary.value import NONE, number_text
+
+_PHRASES: Mapping[str, str] = {
+    "<": "is below {}",
+    "<=": "is {} or lower",
+    ">": "is above {}",
+    ">=": "is {} or higher",
+    "==": "is exactly {}",
+    "!=": "is not {}",
+}
+_OPPOSITE: Mapping[str, str] = {
+    "<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "==",
+}  # fmt: skip
+
+
+def criterion_words(
+    criterion: Criterion, kinds: Mapping[str, Kind], *, negated: bool = False
+) -> str:
+    """Say a criterion: ``systolic blood pressure is 140 mm[Hg] or higher``."""
+    match criterion:
+        case Not(inner):
+            return criterion_words(inner, kinds, negated=not negated)
+        case All(parts) | Any(parts):
+            conjunction = isinstance(criterion, All) is not negated
+            return _joined(parts, kinds, "and" if conjunction else "or", negated=negated)
+        case Always(value):
+            return "always" if value is not negated else "never"
+        case Threshold(name, op, bound):
+            phrase = _PHRASES[_OPPOSITE[op] if negated else op]
+            amount = f"{number_text(bound)} {kinds[name].unit}".strip()
+            return f"{kinds[name].label} {phrase.format(amount)}"
+        case Comparison(left, op, right):
+            phrase = _PHRASES[_OPPOSITE[op] if negated else op]
+            return f"{_linear_words(left, kinds)} {phrase.format(_linear_words(right, kinds))}"
+        case Flag(name):
+            return f"{kinds[name].label}: {'no' if negated else 'yes'}"
+        case OneOf(name, labels):
+            said = " or ".join("nothing yet" if label == NONE else label for label in labels)
+            return f"{kinds[name].label} is {'not ' if negated else ''}{said}"
+        case IsMissing(name):
+            return f"{kinds[name].label} is {'known' if negated else 'not known'}"
+    raise TypeError(f"no words for {type(criterion).__name__}")
+
+
+def _joined(
+    parts: tuple[Criterion, ...], kinds: Mapping[str, Kind], word: str, *, negated: bool
+) -> str:
+    said = []
+    for part in parts:
+        text = criterion_words(part, kinds, negated=negated)
+        said.append(f"({text})" if isinstance(part, All | Any) else text)
+    return f" {word} ".join(said)
+
+
+def _linear_words(linear: Linear, kinds: Mapping[str, Kind]) -> str:
+    parts: list[str] = []
+    for name, weight in linear.terms:
+        size = "" if abs(weight) == 1 else f"{decimal_text(abs(weight))} times "
+        sign = "minus " if weight < 0 else ("plus " if parts else "")
+        parts.append(f"{sign}{size}{kinds[name].label}")
+    if linear.constant or not parts:
+        sign = "minus " if linear.constant < 0 else ("plus " if parts else "")
+        parts.append(f"{sign}{decimal_text(abs(linear.constant))}")
+    return " ".join(parts)

@@ -1,0 +1,1 @@
+"""Events known at an instant become H_t: a value, or the reason why there is none."""

@@ -1,0 +1,40 @@
+"""Age, sex and death, as of an instant."""
+
+from cds_engine.history.event import Person
+from cds_engine.history.observations import elapsed_units
+from cds_engine.history.reading import Measured
+from cds_engine.history.value import Finding, Known, Missing, Reading
+from cds_engine.vocabulary.time import Instant
+from cds_engine.vocabulary.value import Span
+from cds_engine.vocabulary.variable import SEXES, Variable
+
+
+def age(variable: Variable, person: Person, as_of: Instant) -> Finding:
+    """Return the completed units of age; a span where only month or year of birth is known."""
+    source = f"Patient/{person.key}"
+    if person.born is None:
+        return Missing("absent", "no date of birth is on record")
+    born = Reading(source, None, None)
+    if person.born.start > as_of:
+        return Missing("implausible", "the date of birth is after the decision", (born,))
+    value = elapsed_units(variable.unit or "a", Measured(person.born, source), as_of)
+    oldest = value.high if isinstance(value, Span) else float(value)
+    if variable.plausible and oldest > variable.plausible[1]:
+        return Missing("implausible", "the age is outside the plausible range", (born,))
+    return Known(value, (born,))
+
+
+def sex(person: Person) -> Finding:
+    """Return the administrative sex as a label."""
+    if person.sex is None:
+        return Missing("absent", "no sex is on record")
+    if person.sex not in SEXES:
+        return Missing("unresolved", "the sex is recorded with an unknown code")
+    return Known(person.sex, (Reading(f"Patient/{person.key}", None, None),))
+
+
+def deceased(person: Person, as_of: Instant) -> bool:
+    """Say whether the patient had died by ``as_of``, as far as the record tells."""
+    if person.died is not None:
+        return person.died.start <= as_of
+    return person.deceased

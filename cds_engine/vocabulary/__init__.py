@@ -1,0 +1,1 @@
+"""What a regime can speak about: variables, actions, codes, units, durations, values."""

@@ -1,0 +1,90 @@
+"""A number is usable only if its unit stands in the variable's own table; nothing is assumed.
+
+No unit library converts here: such libraries ignore annotations (``mL/min/{1.73_m2}``) and know
+nothing of molar masses. A table has one row per unit that the variable accepts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+UCUM = "http://unitsofmeasure.org"
+
+SPELLINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "mmHg": "mm[Hg]",
+        "mm Hg": "mm[Hg]",
+        "mmol/l": "mmol/L",
+        "mEq/L": "meq/L",
+        "mg/dl": "mg/dL",
+        "ml/min": "mL/min",
+        "ml/min/{1.73_m2}": "mL/min/{1.73_m2}",
+        "mL/min/1.73m2": "mL/min/{1.73_m2}",
+        "percent": "%",
+        "years": "a",
+        "year": "a",
+    }
+)
+"""Spellings seen in records -> the UCUM code that is meant. Only used to find contradictions
+between the ``unit`` a person reads and the ``code`` a machine reads, never to supply a unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How a number in one unit becomes one in the variable's unit: ``value * factor + offset``."""
+
+    factor: float = 1.0
+    offset: float = 0.0
+
+    def apply(self, value: float) -> float:
+        """Convert one number."""
+        if self.factor == 1.0 and self.offset == 0.0:
+            return value
+        return value * self.factor + self.offset
+
+
+SAME = Conversion()
+
+
+@dataclass(frozen=True, slots=True)
+class StatedUnit:
+    """The unit as a record states it.
+
+    Attributes:
+        code: the machine-readable code, empty if absent.
+        system: its code system, empty if absent.
+        text: the human-readable unit, empty if absent.
+    """
+
+    code: str = ""
+    system: str = ""
+    text: str = ""
+
+
+def conversion(stated: StatedUnit, table: Mapping[str, Conversion]) -> Conversion | str:
+    """Return how to convert a stated unit, or the words that say why it cannot be used.
+
+    A code counts only in the UCUM system. Without one, the text counts only if the table lists it
+    to the letter. A text that is another unit than the code makes the pair contradictory.
+    """
+    if not stated.code and not stated.text:
+        return "the number has no unit"
+    if stated.code and stated.system != UCUM:
+        return f"the unit's code system is {stated.system or 'absent'!r}, not UCUM"
+    if not stated.code:
+        found = table.get(stated.text)
+        return found or f"the unit {stated.text!r} has no code and is not in the variable's table"
+    found = table.get(stated.code)
+    if found is None:
+        return f"the unit {stated.code!r} is not in the variable's table"
+    return _contradiction(stated, table) or found
+
+
+def _contradiction(stated: StatedUnit, table: Mapping[str, Conversion]) -> str | None:
+    meant = SPELLINGS.get(stated.text, stated.text)
+    if not meant or meant == stated.code:
+        return None
+    known = meant in SPELLINGS.values() or meant in table
+    if known and table.get(meant) != table[stated.code]:
+        return f"the unit reads {stated.text!r} but is coded {stated.code!r}"
+    return None
