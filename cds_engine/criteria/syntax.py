@@ -428,7 +428,8 @@ def whole(value: float, digits: int) -> int:
     product = value * 10**digits
     if -1e15 < product < 1e15:
         return round(product)
-    return int(Decimal(repr(value)).scaleb(digits))
+    exact: int = int(Decimal(repr(value)).scaleb(digits))
+    return exact
 
 
 def decimal_text(number: Fraction) -> str:

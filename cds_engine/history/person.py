@@ -11,7 +11,7 @@ from cds_engine.vocabulary.variable import SEXES, Variable
 
 def age(variable: Variable, person: Person, as_of: Instant) -> Finding:
     """Return the completed units of age; a span where only month or year of birth is known."""
-    source = f"Patient/{person.key}"
+    source = "Patient"  # the reference without its id: a decision is stored without naming anyone
     if person.born is None:
         return Missing("absent", "no date of birth is on record")
     born = Reading(source, None, None)
@@ -30,7 +30,7 @@ def sex(person: Person) -> Finding:
         return Missing("absent", "no sex is on record")
     if person.sex not in SEXES:
         return Missing("unresolved", "the sex is recorded with an unknown code")
-    return Known(person.sex, (Reading(f"Patient/{person.key}", None, None),))
+    return Known(person.sex, (Reading("Patient", None, None),))
 
 
 def deceased(person: Person, as_of: Instant) -> bool:

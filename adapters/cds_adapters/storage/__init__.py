@@ -1,0 +1,1 @@
+"""What lasts: rule bundles in a directory, audit records and feedback in a database."""
