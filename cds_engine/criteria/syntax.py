@@ -425,11 +425,10 @@ def whole(value: float, digits: int) -> int:
     >>> whole(1.1, 1), whole(0.29, 2)
     (11, 29)
     """
-    product = value * 10**digits
+    product: float = value * 10**digits
     if -1e15 < product < 1e15:
         return round(product)
-    exact: int = int(Decimal(repr(value)).scaleb(digits))
-    return exact
+    return int(Decimal(repr(value)).scaleb(digits))
 
 
 def decimal_text(number: Fraction) -> str:
