@@ -1,0 +1,48 @@
+# Each of `make demo` and `make test` does all of its own set-up on a machine with Python 3.11.
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: setup demo serve check test test-slow bench build clean lock
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one: make setup PYTHON=python3.11" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--editable '.[dev,postgresql]'
+	@touch $@
+
+demo: setup
+	$(BIN)/cds-engine demo --port $(PORT)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check
+	$(BIN)/pytest -q -n 2 -m "not slow"
+
+test-slow: setup
+	$(BIN)/pytest -q -m slow
+
+# The peer healthchain wants other versions of our own dependencies, so it lives by itself.
+bench: setup
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--editable '.[dev,postgresql,bench]'
+	test -x .venv-healthchain/bin/python || $(PYTHON) -m venv .venv-healthchain
+	.venv-healthchain/bin/python -m pip install --quiet --disable-pip-version-check healthchain
+	$(BIN)/python -m benchmarks
+
+build: setup
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip wheel --quiet --disable-pip-version-check \
+		--no-deps --wheel-dir dist .
+
+clean:
+	rm -rf $(VENV) .venv-healthchain dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

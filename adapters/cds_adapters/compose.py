@@ -1,0 +1,60 @@
+"""The one place where parts are wired: settings in, a service out."""
+
+import gc
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+
+import cds_engine
+from cds_adapters.cds_hooks.service import HookService, add_cds_hooks
+from cds_adapters.clock import Clock, frozen_clock, parse_instant, system_clock
+from cds_adapters.health import add_health
+from cds_adapters.site import Site
+from cds_adapters.storage.audit import AuditStore
+from cds_adapters.storage.database import open_database
+from cds_adapters.storage.feedback import FeedbackStore
+from cds_adapters.storage.shelf import Shelf, shipped_rules
+from cds_adapters.web.pages import Pages, add_pages
+from cds_engine.decide.regime import Regime
+
+
+def clock_of(site: Site) -> Clock:
+    """Return the clock that the settings ask for."""
+    return frozen_clock(parse_instant(site.as_of)) if site.as_of else system_clock
+
+
+def compose(site: Site) -> FastAPI:
+    """Return the whole service for one site: CDS Hooks, pages and health.
+
+    Raises:
+        CDSError: if rules, database or settings cannot be used; nothing half-started remains.
+    """
+    clock = clock_of(site)
+    shelf = Shelf(site.rules or shipped_rules())
+    regimes = {bundle.identity: Regime(bundle) for bundle in shelf}
+    served = [regimes[bundle.identity] for bundle in shelf.newest()]
+    engine = open_database(site.database)
+    audit, feedback = AuditStore(engine), FeedbackStore(engine)
+    app = FastAPI(
+        title="cds-engine",
+        version=cds_engine.__version__,
+        openapi_url=None,
+        lifespan=_lifespan(audit),
+    )
+    add_cds_hooks(app, HookService(served, audit, feedback, site, clock))
+    add_health(app, served, audit)
+    add_pages(app, Pages(shelf, regimes, audit, feedback, site, clock))
+    return app
+
+
+def _lifespan(audit: AuditStore):  # type: ignore[no-untyped-def]
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # what start-up made lives as long as the process: the collector need not look at it again
+        gc.collect()
+        gc.freeze()
+        yield
+        audit.close()
+
+    return lifespan
