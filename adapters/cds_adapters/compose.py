@@ -48,7 +48,7 @@ def compose(site: Site) -> FastAPI:
     return app
 
 
-def _lifespan(audit: AuditStore):  # type: ignore[no-untyped-def]
+def _lifespan(audit: AuditStore) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # what start-up made lives as long as the process: the collector need not look at it again

@@ -1,0 +1,1 @@
+"""Measurements, never tests: ratios against stated peers and limits, taken in one run."""
