@@ -54,22 +54,26 @@ RULES: tuple[tuple[Mapping[str, Test], str], ...] = (
 )  # fmt: skip
 
 NUMBERS: Mapping[str, tuple[str, int, tuple[float, float]]] = {
-    "age": ("a", 0, (18, 95)),
-    "sbp": ("mm[Hg]", 0, (95, 200)),
-    "dbp": ("mm[Hg]", 0, (55, 122)),
-    "potassium": ("mmol/L", 1, (3.2, 6.1)),
-    "egfr": ("mL/min", 0, (15, 120)),
-    "hba1c": ("%", 1, (4.8, 11.0)),
-    "bmi": ("kg/m2", 1, (17.0, 45.0)),
-    "weeks": ("wk", 0, (0, 30)),
+    "age": ("a", 0, (58, 16)),
+    "sbp": ("mm[Hg]", 0, (142, 18)),
+    "dbp": ("mm[Hg]", 0, (85, 11)),
+    "potassium": ("mmol/L", 1, (4.3, 0.5)),
+    "egfr": ("mL/min", 0, (78, 24)),
+    "hba1c": ("%", 1, (6.2, 1.2)),
+    "bmi": ("kg/m2", 1, (29, 5)),
+    "weeks": ("wk", 0, (14, 9)),
 }
-"""Number -> its unit, its digits, and the range that patients are drawn from."""
+"""Number -> its unit, its digits, and the mean and spread of the patients that are drawn."""
 
-BOOLEANS: Mapping[str, float] = {"pregnant": 0.05, "diabetes": 0.3, "smoker": 0.25}
+BOOLEANS: Mapping[str, float] = {"pregnant": 0.03, "diabetes": 0.3, "smoker": 0.25}
 """Yes-or-no variable -> how often it is yes."""
 
 ACTIONS = ("monitor", "lifestyle", "ace", "ccb", "labetalol", "dual", "triple", "refer")
-STEPS = ("none", "lifestyle", "ace", "ccb", "dual", "triple")
+STEPS: Mapping[str, float] = {
+    "none": 0.3, "lifestyle": 0.2, "ace": 0.2, "ccb": 0.15, "dual": 0.1, "triple": 0.05,
+}  # fmt: skip
+"""Where patients stand in their treatment -> how often."""
+
 SEXES = ("female", "male")
 VARIABLES = (*NUMBERS, *BOOLEANS, "sex", "step")
 
@@ -109,11 +113,12 @@ def criterion(tests: Mapping[str, Test]) -> str:
 def draw_state(random_state: random.Random, missing: float = 0.0) -> dict[str, Any]:
     """Draw a patient; each input is missing with the given probability."""
     state: dict[str, Any] = {
-        name: round(random_state.uniform(*ends), digits) + 0.0
-        for name, (_, digits, ends) in NUMBERS.items()
+        name: round(max(0.0, random_state.gauss(*shape)), digits) + 0.0
+        for name, (_, digits, shape) in NUMBERS.items()
     }
     state |= {name: random_state.random() < share for name, share in BOOLEANS.items()}
-    state |= {"sex": random_state.choice(SEXES), "step": random_state.choice(STEPS)}
+    step = random_state.choices(list(STEPS), list(STEPS.values()))[0]
+    state |= {"sex": random_state.choice(SEXES), "step": step}
     return {n: None if random_state.random() < missing else v for n, v in state.items()}
 
 

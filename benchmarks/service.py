@@ -102,7 +102,7 @@ def _answers(port: int, path: str) -> bool:
 
 
 def _get(port: int, path: str) -> bytes:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:  # noqa: S310
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
         content: bytes = answer.read()
         return content
 
@@ -133,7 +133,7 @@ def _print(
     )
     print(f"ready after {ready:.2f} s (limit 2 s); resident {memory:.0f} MB (limit 200 MB)")
     print(
-        "| connections | ours/s | p50 ms | p99 ms | failures | constant/s | share | of healthchain |"
+        "| connections | ours/s | p50 ms | p99 ms | failures | constant/s | share | healthchain |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for connections, load in ours.items():

@@ -14,6 +14,7 @@ from cds_adapters.site import Site
 from cds_adapters.storage.audit import AuditStore
 from cds_adapters.storage.database import open_database
 from cds_adapters.storage.feedback import FeedbackStore
+from cds_adapters.storage.migrate import migrate
 from cds_adapters.storage.shelf import Shelf, shipped_rules
 from cds_adapters.web.pages import Pages, add_pages
 from cds_engine.decide.regime import Regime
@@ -35,6 +36,7 @@ def compose(site: Site) -> FastAPI:
     regimes = {bundle.identity: Regime(bundle) for bundle in shelf}
     served = [regimes[bundle.identity] for bundle in shelf.newest()]
     engine = open_database(site.database)
+    migrate(engine)
     audit, feedback = AuditStore(engine), FeedbackStore(engine)
     app = FastAPI(
         title="cds-engine",
@@ -44,7 +46,7 @@ def compose(site: Site) -> FastAPI:
     )
     add_cds_hooks(app, HookService(served, audit, feedback, site, clock))
     add_health(app, served, audit)
-    add_pages(app, Pages(shelf, regimes, audit, feedback, site, clock))
+    add_pages(app, Pages(shelf, regimes, audit, site, clock))
     return app
 
 

@@ -3,8 +3,8 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from datetime import date
-from fractions import Fraction
 from graphlib import CycleError, TopologicalSorter
+from math import inf
 
 from cds_engine.bundle import document as doc
 from cds_engine.bundle.model import Derived, Safeguard, Stage
@@ -15,6 +15,7 @@ from cds_engine.errors import CriterionError, DurationError, Fault
 from cds_engine.vocabulary.action import action_faults
 from cds_engine.vocabulary.kind import Kind
 from cds_engine.vocabulary.time import parse_duration
+from cds_engine.vocabulary.value import number_text
 from cds_engine.vocabulary.variable import Variable, variable_faults
 
 Parts = tuple[
@@ -44,7 +45,7 @@ class Compiler:
             self._safeguard(at, item) for at, item in enumerate(self.document.safeguards)
         )
         stages = tuple(self._stage(at, item) for at, item in enumerate(self.document.stages))
-        self._refuse_repeats("stages", [stage.name for stage in stages])
+        self.refuse_repeats("stages", [stage.name for stage in stages])
         return self.kinds, population, derived, safeguards, stages
 
     def criterion(self, place: str, text: str, *, allow_missing: bool = False) -> Criterion:
@@ -116,7 +117,11 @@ class Compiler:
         )
 
     def _order(self, pending: Mapping[str, Variable]) -> list[str]:
-        words = {n: set(_words(v.derive or "")) & set(pending) for n, v in pending.items()}
+        # in the order of the document, so that the same bundle is compiled alike everywhere
+        words = {
+            name: [word for word in dict.fromkeys(_words(variable.derive or "")) if word in pending]
+            for name, variable in pending.items()
+        }
         try:
             return list(TopologicalSorter(words).static_order())
         except CycleError as error:
@@ -144,8 +149,9 @@ class Compiler:
         place = f"variables.{name}.derive"
         try:
             linear, unit = parse_linear(variable.derive or "", self.kinds)
-        except CriterionError:
-            self.fault(place, first_problem)
+        except CriterionError as problem:
+            arithmetic = "is no criterion" in first_problem
+            self.fault(place, str(problem) if arithmetic else first_problem)
             return None
         if not linear.terms:
             self.fault(place, "names no variable; a constant is no variable")
@@ -166,13 +172,14 @@ class Compiler:
     def _stage(self, at: int, item: doc.Stage) -> Stage:
         place = f"stages[{at}]"
         self.known_actions(f"{place}.choose", item.choose, item.choose)
-        self._refuse_repeats(f"{place}.choose", item.choose)
+        self.refuse_repeats(f"{place}.choose", item.choose)
         when = self.criterion(f"{place}.when", item.when)
         rule = RuleCompiler(self, item.choose).rule(f"{place}.rule", item.rule)
         title = item.title or item.stage.replace("_", " ")
         return Stage(item.stage, title, place, when, item.choose, rule)
 
-    def _refuse_repeats(self, place: str, names: Iterable[str]) -> None:
+    def refuse_repeats(self, place: str, names: Iterable[str]) -> None:
+        """Note every name that stands twice."""
         seen: set[str] = set()
         for name in names:
             if name in seen:
@@ -217,8 +224,15 @@ def value_problem(kind: Kind, value: object) -> str | None:
     if kind.type == "boolean":
         return None if isinstance(value, bool) else "must be true or false"
     if kind.type == "number":
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return None if is_number else "must be a number"
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return "must be a number"
+        low, high = _range(kind)
+        if not low <= value <= high:
+            return (
+                f"must be from {number_text(low)} to {number_text(high)}, the plausible range; "
+                "a value outside it counts as missing"
+            )
+        return None
     if not isinstance(value, str):
         return "must be a label, in quotes if it looks like something else"
     if kind.labels is not None and value not in kind.labels:
@@ -226,9 +240,8 @@ def value_problem(kind: Kind, value: object) -> str | None:
     return None
 
 
-def exact(number: float) -> Fraction:
-    """Return the decimal a number in a document was written as."""
-    return Fraction(repr(number))
+def _range(kind: Kind) -> tuple[float, float]:
+    return (-inf if kind.low is None else kind.low), (inf if kind.high is None else kind.high)
 
 
 def _is_date(text: str) -> bool:

@@ -8,7 +8,7 @@ from cds_engine.vocabulary.action import Action
 from cds_engine.vocabulary.variable import Name, Variable
 
 REGIME = r"^[a-z0-9][a-z0-9-]{0,63}$"
-VERSION = r"^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})(-[0-9A-Za-z.-]{1,32})?$"
+VERSION = r"^(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})(-[0-9A-Za-z.-]{1,32})?$"
 
 Outcome = Literal["recommendation", "equipoise", "no_change", "not_applicable", "abstention"]
 Text = Annotated[str, Field(min_length=1, max_length=4_000)]

@@ -11,7 +11,7 @@ from cds_engine.bundle.document import BundleDocument, CasesDocument
 from cds_engine.bundle.faults import document_faults
 from cds_engine.bundle.manifest import digest_of, manifest_of
 from cds_engine.bundle.model import RuleBundle
-from cds_engine.bundle.yaml import as_json, read_yaml, unsafe_number
+from cds_engine.bundle.yaml import as_json, read_yaml, unsafe_values
 from cds_engine.errors import Fault, RuleBundleError
 
 FILES = frozenset({"bundle.yaml", "cases.yaml", "README.md", "evidence.json"})
@@ -30,12 +30,10 @@ def read_bundle(files: Mapping[str, bytes]) -> RuleBundle:
         RuleBundleError: lists every fault found.
     """
     _refuse_strange_files(files)
-    document = _document("bundle.yaml", files["bundle.yaml"], BundleDocument)
+    document, cases = _documents(files)
     compiler = Compiler(document)
     parts = compiler.compile()
-    cases = None
-    if "cases.yaml" in files:
-        cases = _document("cases.yaml", files["cases.yaml"], CasesDocument)
+    if cases is not None:
         compiler.check_cases(cases)
     if compiler.faults:
         raise RuleBundleError(f"rule bundle {document.regime}@{document.version}", compiler.faults)
@@ -55,18 +53,38 @@ def _refuse_strange_files(files: Mapping[str, bytes]) -> None:
         raise RuleBundleError("rule bundle", [Fault(name, problem) for name in strange])
 
 
+def _documents(files: Mapping[str, bytes]) -> tuple[BundleDocument, CasesDocument | None]:
+    """Read both documents; the faults of one do not hide those of the other."""
+    cases: CasesDocument | None = None
+    problem: RuleBundleError | None = None
+    if "cases.yaml" in files:
+        try:
+            cases = _document("cases.yaml", files["cases.yaml"], CasesDocument)
+        except RuleBundleError as error:
+            problem = error
+    try:
+        document = _document("bundle.yaml", files["bundle.yaml"], BundleDocument)
+    except RuleBundleError as error:
+        if problem is None:
+            raise
+        raise RuleBundleError("rule bundle", [*error.faults, *problem.faults]) from error
+    if problem is not None:
+        raise problem
+    return document, cases
+
+
 def _document(name: str, data: bytes, model: type[_Model]) -> _Model:
     content: Mapping[str, Any] = read_yaml(name, data)
-    infinite = unsafe_number(content)
-    if infinite:
-        raise RuleBundleError(f"rule bundle ({name})", [infinite])
-    try:
-        return model.model_validate_json(as_json(content))
-    except ValidationError as error:
-        faults = document_faults(error, content)
-        raise RuleBundleError(f"rule bundle ({name})", faults) from error
-    except TypeError as error:
-        raise RuleBundleError(f"rule bundle ({name})", [Fault("", str(error))]) from error
+    faults = list(unsafe_values(content))
+    if not faults:
+        try:
+            return model.model_validate_json(as_json(content))
+        except ValidationError as error:
+            faults = document_faults(error, content)
+    prefix = "" if name == "bundle.yaml" else f"{name}: "
+    raise RuleBundleError(
+        f"rule bundle ({name})", [Fault(prefix + fault.place, fault.problem) for fault in faults]
+    )
 
 
 def bundle_schema() -> str:

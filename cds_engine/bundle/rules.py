@@ -59,6 +59,8 @@ class RuleCompiler:
         actions = _names(branch.then) or _names(branch.otherwise)
         instead = _names(branch.instead)
         self.compiler.known_actions(place, (*actions, *instead), self.choose)
+        self.compiler.refuse_repeats(place, actions)
+        self.compiler.refuse_repeats(f"{place}.instead", instead)
         nested = None
         if branch.rule is not None:
             nested = self._list(f"{place}.rule", branch.rule, depth + 1)

@@ -3,19 +3,21 @@
 import datetime as dt
 import json
 import math
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterator, Mapping
 from io import StringIO
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, NodeEvent
+from ruamel.yaml.events import AliasEvent, DocumentStartEvent, Event, NodeEvent, ScalarEvent
 
 from cds_engine.errors import Fault, RuleBundleError
 
 MAX_BYTES = 2_000_000
 MAX_DEPTH = 60
+MAX_NUMBER = 10**15
 
 
 def read_yaml(name: str, data: bytes) -> Mapping[str, Any]:
@@ -31,7 +33,7 @@ def read_yaml(name: str, data: bytes) -> Mapping[str, Any]:
     except UnicodeDecodeError as error:
         raise _refused(name, f"is not UTF-8 at byte {error.start}; save it as UTF-8") from error
     try:
-        _refuse_aliases_and_tags(name, text)
+        _refuse_all_but_plain(name, text)
         content = _loader().load(text)
     except DuplicateKeyError as error:
         raise _refused(name, _marked(error) + "; each key may stand only once") from error
@@ -56,21 +58,28 @@ def _loader() -> YAML:
     return loader
 
 
-def _refuse_aliases_and_tags(name: str, text: str) -> None:
+def _refuse_all_but_plain(name: str, text: str) -> None:
     depth = 0
     for event in _loader().parse(StringIO(text)):
         kind = type(event).__name__
         depth += kind.endswith("StartEvent") - kind.endswith("EndEvent")
-        line = event.start_mark.line + 1
-        if depth > MAX_DEPTH:
-            raise _refused(f"{name}:{line}", f"is nested more than {MAX_DEPTH} deep")
-        if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor):
-            raise _refused(
-                f"{name}:{line}", "uses an anchor or alias; write the value out where it is used"
-            )
-        tag = getattr(event, "ctag", None) or getattr(event, "tag", None)
-        if tag:
-            raise _refused(f"{name}:{line}", f"uses the tag {tag}; only plain data is read")
+        problem = (
+            f"is nested more than {MAX_DEPTH} deep" if depth > MAX_DEPTH else _not_plain(event)
+        )
+        if problem:
+            raise _refused(f"{name}:{event.start_mark.line + 1}", problem)
+
+
+def _not_plain(event: Event) -> str | None:
+    """Say what about an event is more than plain data, or None."""
+    if isinstance(event, DocumentStartEvent) and (event.version or event.tags):
+        return "has a % directive, which could change what words mean; remove it"
+    if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor):
+        return "uses an anchor or alias; write the value out where it is used"
+    if isinstance(event, ScalarEvent) and event.value == "<<" and not event.style:
+        return "uses a merge key (<<); write the fields out where they are used"
+    tag = getattr(event, "ctag", None) or getattr(event, "tag", None)
+    return f"uses the tag {tag}; only plain data is read" if tag else None
 
 
 def _date_text(value: object) -> str:
@@ -79,17 +88,36 @@ def _date_text(value: object) -> str:
     raise TypeError(f"{type(value).__name__} is no plain data")
 
 
-def unsafe_number(content: object, place: str = "") -> Fault | None:
-    """Return the first number that is not finite, if any."""
-    if isinstance(content, float) and not math.isfinite(content):
-        return Fault(place, "is not a finite number")
-    if isinstance(content, dict):
-        items = [(f"{place}.{key}".lstrip("."), value) for key, value in content.items()]
-    elif isinstance(content, list):
-        items = [(f"{place}[{at}]", value) for at, value in enumerate(content)]
-    else:
-        return None
-    return next((f for key, value in items if (f := unsafe_number(value, key))), None)
+def unsafe_values(content: object, place: str = "") -> Iterator[Fault]:
+    """Yield every key, number and text that a strict reader of JSON or a screen would misread."""
+    match content:
+        case dict():
+            for key, value in content.items():
+                if isinstance(key, str):
+                    yield from unsafe_values(key, place)
+                    yield from unsafe_values(value, f"{place}.{key}".lstrip("."))
+                else:
+                    shown = str(key).lower() if isinstance(key, bool) else str(key)
+                    yield Fault(place, f"the key {shown} is no text; put it in quotes")
+        case list():
+            for at, value in enumerate(content):
+                yield from unsafe_values(value, f"{place}[{at}]")
+        case bool():
+            return
+        case int() | float():
+            if isinstance(content, float) and not math.isfinite(content):
+                yield Fault(place, "is not a finite number")
+            elif abs(content) >= MAX_NUMBER:
+                yield Fault(place, "is too large a number to be compared; check the unit")
+        case str():
+            strange = next((c for c in content if _is_unseen(c)), None)
+            if strange is not None:
+                yield Fault(place, f"holds U+{ord(strange):04X}, which no reader sees; remove it")
+
+
+def _is_unseen(character: str) -> bool:
+    """Say whether a character is a control, a formatting sign or no character at all."""
+    return unicodedata.category(character) in {"Cc", "Cf", "Cs"} and character not in "\n\t\u00ad"
 
 
 def _marked(error: MarkedYAMLError) -> str:

@@ -34,6 +34,7 @@ MAX_NODES = 1_000
 MAX_DEPTH = 40
 MAX_DECIMALS = 12
 MAX_SIZE = 10**12
+MAX_DENOMINATOR = 10**24
 
 _COMPARISONS: Mapping[type[ast.cmpop], Operator] = {
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
@@ -63,7 +64,7 @@ def parse_linear(text: str, kinds: Mapping[str, Kind]) -> tuple[Linear, str]:
     Raises:
         CriterionError: if it is no weighted sum of numbers in one unit.
     """
-    return _Reader(kinds, allow_missing=False).linear(_tree(text))
+    return _Reader(kinds, allow_missing=False).sum(_tree(text))
 
 
 def _tree(text: str) -> ast.expr:
@@ -76,13 +77,39 @@ def _tree(text: str) -> ast.expr:
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        reason = error.msg if isinstance(error, SyntaxError) else "it is nested too deeply"
         raise CriterionError(
-            f"{text!r} is not a criterion ({reason}); write for example "
+            f"{text!r} is not a criterion ({_why_unreadable(error)}); write for example "
             "`sbp >= 140 and not pregnant`"
         ) from error
     _refuse_costly(tree)
+    _refuse_hidden(text, tree)
     return tree
+
+
+def _why_unreadable(error: Exception) -> str:
+    match error:
+        case SyntaxError():
+            return error.msg
+        case ValueError():
+            return "it has characters that no text should have"
+    return "it is nested too deeply"
+
+
+def _refuse_hidden(text: str, tree: ast.expr) -> None:
+    """Refuse what a reader sees and the grammar does not: comments, letters that look alike."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = text.replace(node.value, "", 1)
+    if "#" in text:
+        raise CriterionError(
+            "a criterion has no comments, and nothing after # would count; use `because`"
+        )
+    if not text.isascii():
+        strange = next(character for character in text if not character.isascii())
+        raise CriterionError(
+            f"{strange!a} looks like something else; names and signs are plain ASCII, and a label "
+            "with other letters stands in quotes"
+        )
 
 
 def _refuse_costly(tree: ast.expr) -> None:
@@ -139,8 +166,8 @@ class _Reader:
         return self._numbers(left, _COMPARISONS[type(op)], right)
 
     def _numbers(self, left: ast.expr, op: Operator, right: ast.expr) -> Criterion:
-        first, first_unit = self.linear(left)
-        second, second_unit = self.linear(right)
+        first, first_unit = self.sum(left)
+        second, second_unit = self.sum(right)
         difference = first.minus(second)
         if not difference.terms:
             _refuse(left, "is compared with itself or with a constant only; name a variable")
@@ -156,6 +183,14 @@ class _Reader:
             return Threshold(second.terms[0][0], FLIPPED[op], float(first.constant))
         names = sorted(difference.names())
         return Comparison(first, op, second, tuple((n, self.kinds[n].digits) for n in names))
+
+    def sum(self, node: ast.expr) -> tuple[Linear, str]:
+        """Read a weighted sum whose numbers are of a size that can be compared."""
+        linear, unit = self.linear(node)
+        for number in (linear.constant, *(weight for _, weight in linear.terms)):
+            if abs(number) >= MAX_SIZE or number.denominator > MAX_DENOMINATOR:
+                _refuse(node, "comes to a number that is too large or too fine; check the unit")
+        return linear, unit
 
     def linear(self, node: ast.expr) -> tuple[Linear, str]:
         """Read a weighted sum; return it with the unit of its variables."""

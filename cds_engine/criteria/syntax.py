@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from keyword import iskeyword
 from math import inf
 from typing import Literal, Protocol
 
@@ -85,6 +86,11 @@ class Threshold(Leaf):
     name: str
     op: Operator
     bound: float
+    holds: Callable[[float, float], bool] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Look the operator up once."""
+        object.__setattr__(self, "holds", OPERATIONS[self.op])
 
     def evaluate(self, state: State, trace: Trace) -> Verdict:
         """Compare; a span must lie wholly on one side, else the verdict is unknown."""
@@ -95,7 +101,7 @@ class Threshold(Leaf):
         elif type(value) is Span:
             verdict = span_holds(value, self.op, self.bound)
         else:
-            verdict = OPERATIONS[self.op](value, self.bound)  # type: ignore[arg-type]
+            verdict = self.holds(value, self.bound)  # type: ignore[arg-type]
         trace.append((self, verdict))
         return verdict
 
@@ -269,10 +275,15 @@ class OneOf(Leaf):
         """Return the one name read."""
         return frozenset((self.name,))
 
-    def __str__(self) -> str:
+    def text(self, *, negated: bool = False) -> str:
+        """Write the criterion or its opposite."""
         if len(self.labels) == 1:
-            return f"{self.name} is {label_text(self.labels[0])}"
-        return f"{self.name} in [{', '.join(map(label_text, self.labels))}]"
+            return f"{self.name} is {'not ' if negated else ''}{label_text(self.labels[0])}"
+        listed = ", ".join(map(label_text, self.labels))
+        return f"{self.name} {'not ' if negated else ''}in [{listed}]"
+
+    def __str__(self) -> str:
+        return self.text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,8 +327,7 @@ class Not:
 
     def __str__(self) -> str:
         if isinstance(self.inner, OneOf):
-            text = str(self.inner)
-            return text.replace(" is ", " is not ", 1).replace(" in ", " not in ", 1)
+            return self.inner.text(negated=True)
         if isinstance(self.inner, All | Any):
             return f"not ({self.inner})"
         return f"not {self.inner}"
@@ -328,6 +338,12 @@ class All:
     """Conjunction: false as soon as one part is, else unknown if one part is, else true."""
 
     parts: tuple[Criterion, ...]
+    read: frozenset[str] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Gather the names once."""
+        read = frozenset().union(*(part.names() for part in self.parts))
+        object.__setattr__(self, "read", read)
 
     def evaluate(self, state: State, trace: Trace) -> Verdict:
         """Look at the parts in order up to the first false one."""
@@ -346,7 +362,7 @@ class All:
 
     def names(self) -> frozenset[str]:
         """Return the names of all parts."""
-        return frozenset().union(*(part.names() for part in self.parts))
+        return self.read
 
     def __str__(self) -> str:
         return " and ".join(_bracketed(part, Any, All) for part in self.parts)
@@ -357,6 +373,12 @@ class Any:
     """Disjunction: true as soon as one part is, else unknown if one part is, else false."""
 
     parts: tuple[Criterion, ...]
+    read: frozenset[str] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Gather the names once."""
+        read = frozenset().union(*(part.names() for part in self.parts))
+        object.__setattr__(self, "read", read)
 
     def evaluate(self, state: State, trace: Trace) -> Verdict:
         """Look at the parts in order up to the first true one."""
@@ -375,7 +397,7 @@ class Any:
 
     def names(self) -> frozenset[str]:
         """Return the names of all parts."""
-        return frozenset().union(*(part.names() for part in self.parts))
+        return self.read
 
     def __str__(self) -> str:
         return " or ".join(_bracketed(part, Any) for part in self.parts)
@@ -443,10 +465,13 @@ def decimal_text(number: Fraction) -> str:
 
 
 def label_text(label: str) -> str:
-    """Write a label as a name where it can be one, else in quotes."""
-    reserved = ("and", "or", "not", "in", "is", "true", "false")
-    plain = label.isidentifier() and label.isascii() and label not in reserved
-    return label if plain else "'" + label.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    """Write a label as a name where it can be one, else in quotes.
+
+    >>> label_text("lifestyle"), label_text("not yet"), label_text("or")
+    ('lifestyle', "'not yet'", "'or'")
+    """
+    plain = label.isidentifier() and label.isascii() and not iskeyword(label)
+    return label if plain else repr(label)
 
 
 def _whole(end: float, digits: int) -> float:

@@ -54,8 +54,7 @@ def criterion_words(
         case Flag(name):
             return f"{kinds[name].label}: {'no' if negated else 'yes'}"
         case OneOf(name, labels):
-            said = " or ".join("nothing yet" if label == NONE else label for label in labels)
-            return f"{kinds[name].label} is {'not ' if negated else ''}{said}"
+            return f"{kinds[name].label} is {_labels_words(labels, negated=negated)}"
         case IsMissing(name):
             return f"{kinds[name].label} is {'known' if negated else 'not known'}"
     raise TypeError(f"no words for {type(criterion).__name__}")
@@ -67,8 +66,18 @@ def _joined(
     said = []
     for part in parts:
         text = criterion_words(part, kinds, negated=negated)
-        said.append(f"({text})" if isinstance(part, All | Any) else text)
+        inner = part
+        while isinstance(inner, Not):
+            inner = inner.inner
+        said.append(f"({text})" if isinstance(inner, All | Any) else text)
     return f" {word} ".join(said)
+
+
+def _labels_words(labels: tuple[str, ...], *, negated: bool) -> str:
+    said = ["nothing yet" if label == NONE else label for label in labels]
+    if not negated:
+        return " or ".join(said)
+    return f"not {said[0]}" if len(said) == 1 else f"neither {' nor '.join(said)}"
 
 
 def _linear_words(linear: Linear, kinds: Mapping[str, Kind]) -> str:

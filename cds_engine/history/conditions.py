@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from cds_engine.history.event import Event
-from cds_engine.history.observations import elapsed_units
-from cds_engine.history.reading import Measured
-from cds_engine.history.value import Finding, Known, Missing, Reading
+from cds_engine.history.elapsed import elapsed_units, first_of
+from cds_engine.history.event import Event, time_of
+from cds_engine.history.reading import event_readings
+from cds_engine.history.value import Finding, Known, Missing
 from cds_engine.vocabulary.time import Instant
 from cds_engine.vocabulary.variable import Variable
 
@@ -14,15 +14,19 @@ def listed(variable: Variable, events: Sequence[Event], as_of: Instant) -> Findi
     """Return whether a condition or allergy is present, was ever, or since when.
 
     A record that is over says nothing about now: without an open one, the variable's ``absent``
-    speaks. A record that the chart itself calls unconfirmed leaves the variable unresolved,
-    unless a confirmed one stands beside it.
+    speaks. A record that the chart itself calls unconfirmed, or whose dates contradict each
+    other, leaves the variable unresolved, unless a sure one stands beside it.
     """
-    wanted = list(events) if variable.aggregate == "ever" else _open(events, as_of)
-    sure = [e for e in wanted if not e.doubt and not _unclear(e, as_of)]
+    ever = variable.aggregate == "ever"
+    wanted = list(events) if ever else [e for e in events if not _over(e, as_of)]
+    sure = [e for e in wanted if not e.doubt and not _future(e, as_of)]
+    if not ever:
+        sure = [e for e in sure if not _unclear(e, as_of)]
     if sure:
         return _present(variable, sure, as_of)
     if wanted:
-        return Missing("unresolved", "it is recorded as unconfirmed", event_readings(wanted))
+        detail = "it is recorded as unconfirmed, or with dates that leave open whether it holds"
+        return Missing("unresolved", detail, event_readings(wanted))
     return not_found(variable, "not on the list")
 
 
@@ -35,33 +39,30 @@ def not_found(variable: Variable, words: str) -> Finding:
     return Missing("absent", f"{words}, and its absence does not mean no")
 
 
-def _open(events: Sequence[Event], as_of: Instant) -> list[Event]:
-    """Return what was not over at ``as_of``."""
-    return [
-        event for event in events if not (event.until.end <= as_of if event.until else event.ended)
-    ]
+def _over(event: Event, as_of: Instant) -> bool:
+    """Say whether it was over: the record says so, and since when does not contradict it."""
+    if not event.ended or _backwards(event):
+        return False
+    return event.until is None or event.until.end <= as_of
 
 
 def _unclear(event: Event, as_of: Instant) -> bool:
-    """Say whether it may have ended already: its end is vague and holds the instant."""
-    return event.until is not None and event.until.start <= as_of < event.until.end
+    """Say whether it may have ended: its end has begun, and yet it is not plainly over."""
+    return event.until is not None and (event.until.start <= as_of or _backwards(event))
+
+
+def _backwards(event: Event) -> bool:
+    """Say whether it ended before it began, so that one of the two dates is wrong."""
+    return bool(event.until and event.time and event.until.end < event.time.start)
+
+
+def _future(event: Event, as_of: Instant) -> bool:
+    return event.time is not None and event.time.start > as_of
 
 
 def _present(variable: Variable, sure: list[Event], as_of: Instant) -> Finding:
     if variable.aggregate != "elapsed":
         return Known(value=True, readings=event_readings(sure))
-    timed = [e for e in sure if e.time]
-    if not timed:
-        return Missing("unresolved", "the record does not say since when", event_readings(sure))
-    first = min(timed, key=lambda e: (e.time.start, e.source) if e.time else (0, ""))
-    since = Measured(first.time, first.source)  # type: ignore[arg-type]
-    return Known(elapsed_units(variable.unit or "a", since, as_of), event_readings([first]))
-
-
-def event_readings(events: Sequence[Event]) -> tuple[Reading, ...]:
-    """Return the sources of events in order of time."""
-    ordered = sorted(events, key=lambda e: (e.time.start if e.time else 0, e.source))
-    return tuple(
-        Reading(e.source, e.time.start if e.time else None, e.time.end if e.time else None)
-        for e in ordered
-    )
+    since = first_of([time_of(e) for e in sure])
+    used = [e for e in sure if time_of(e).start <= since.end]
+    return Known(elapsed_units(variable.unit or "a", since, as_of), event_readings(used))

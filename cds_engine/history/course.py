@@ -7,9 +7,9 @@ take the patient back to it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cds_engine.history.event import Event, EventKind, Time
-from cds_engine.history.observations import elapsed_units
-from cds_engine.history.reading import Measured
+from cds_engine.history.elapsed import elapsed_units, first_of
+from cds_engine.history.event import Event, EventKind, Time, time_of
+from cds_engine.history.reading import source_readings
 from cds_engine.history.value import Finding, Known, Missing, Reading
 from cds_engine.vocabulary.time import Instant
 from cds_engine.vocabulary.value import NONE
@@ -23,11 +23,11 @@ COURSE_KINDS: frozenset[EventKind] = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An action and when it was first seen."""
+    """An action and when it was first seen: the first instant it may have been, and the last."""
 
     action: str
     time: Time
-    source: str
+    sources: tuple[tuple[str, Time], ...]
 
 
 def course_of(events: Sequence[Event], seen_as: Mapping[str, str]) -> tuple[Step, ...]:
@@ -37,18 +37,18 @@ def course_of(events: Sequence[Event], seen_as: Mapping[str, str]) -> tuple[Step
         events: known events, in any order.
         seen_as: code -> the action it recognises.
     """
-    first: dict[str, Step] = {}
+    seen: dict[str, list[tuple[str, Time]]] = {}
     for event in events:
-        if event.kind not in COURSE_KINDS or event.time is None:
-            continue
-        for code in event.codes:
-            action = seen_as.get(code)
-            if action is None:
-                continue
-            step = Step(action, event.time, event.source)
-            if action not in first or _order(step) < _order(first[action]):
-                first[action] = step
-    return tuple(sorted(first.values(), key=_order))
+        if event.kind in COURSE_KINDS:
+            for action in {seen_as[code] for code in event.codes if code in seen_as}:
+                seen.setdefault(action, []).append((event.source, time_of(event)))
+    steps = [_step(action, found) for action, found in seen.items()]
+    return tuple(sorted(steps, key=lambda step: (step.time.start, step.time.end, step.action)))
+
+
+def _step(action: str, found: list[tuple[str, Time]]) -> Step:
+    first = first_of([time for _, time in found])
+    return Step(action, first, tuple(item for item in found if item[1].start <= first.end))
 
 
 def from_course(variable: Variable, steps: Sequence[Step], as_of: Instant) -> Finding:
@@ -66,13 +66,9 @@ def from_course(variable: Variable, steps: Sequence[Step], as_of: Instant) -> Fi
         return Missing("conflicting", detail, _readings(latest))
     if variable.aggregate == "latest_action":
         return Known(latest[0].action, _readings(latest))
-    since = Measured(latest[0].time, latest[0].source)
-    return Known(elapsed_units(variable.unit or "wk", since, as_of), _readings(latest))
-
-
-def _order(step: Step) -> tuple[Instant, Instant, str, str]:
-    return (step.time.start, step.time.end, step.action, step.source)
+    value = elapsed_units(variable.unit or "wk", latest[0].time, as_of)
+    return Known(value, _readings(latest))
 
 
 def _readings(steps: Sequence[Step]) -> tuple[Reading, ...]:
-    return tuple(Reading(step.source, step.time.start, step.time.end) for step in steps)
+    return source_readings(found for step in steps for found in step.sources)

@@ -6,9 +6,10 @@ was true of the patient, and when the record came to know it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
-from cds_engine.vocabulary.time import Instant, Precision
+from cds_engine.vocabulary.time import Instant, Precision, instant
 from cds_engine.vocabulary.units import StatedUnit
 from cds_engine.vocabulary.value import Span
 
@@ -56,7 +57,8 @@ class Event:
         unit: the unit as stated, for numbers.
         problem: why the value cannot be read though the record has one, in words; else empty.
         until: when it ended (a condition's abatement, a period's end); None if open or unknown.
-        ended: True where the record says that it is over, whether or not it says since when.
+        ended: True where the record says that it is over, whether or not it says since when. An
+            ``until`` that has passed without it leaves open which of the two is right.
         doubt: True where the record itself calls it unconfirmed.
         days: days of supply, for prescriptions and dispenses.
     """
@@ -75,6 +77,15 @@ class Event:
     ended: bool = False
     doubt: bool = False
     days: float | None = None
+
+
+BEGINNING: Instant = instant(datetime(1, 1, 1, tzinfo=UTC))
+"""Before everything."""
+
+
+def time_of(event: Event) -> Time:
+    """Return when an event was; without a time of its own, some time before it was recorded."""
+    return event.time or Time(BEGINNING, event.recorded, "year")
 
 
 @dataclass(frozen=True, slots=True)

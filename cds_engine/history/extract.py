@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from cds_engine.history.conditions import listed
 from cds_engine.history.course import COURSE_KINDS, Step, course_of, from_course
-from cds_engine.history.event import Event, EventKind, Record
+from cds_engine.history.elapsed import is_vague
+from cds_engine.history.event import Event, EventKind, Record, Time
 from cds_engine.history.observations import observed
 from cds_engine.history.person import age, deceased, sex
 from cds_engine.history.select import known_by
@@ -24,6 +25,8 @@ KINDS: Mapping[str, frozenset[EventKind]] = {
     "course": COURSE_KINDS,
 }
 """Source of a variable -> the kinds of events that it is read from."""
+
+_PATIENT = frozenset({"patient"})
 
 
 class HistoryTaker:
@@ -60,8 +63,7 @@ class HistoryTaker:
 
     def _sorted_out(self, events: list[Event]) -> dict[str, list[Event]]:
         """Return variable -> its events, each once."""
-        found: dict[str, list[Event]] = {}
-        seen: set[tuple[object, ...]] = set()
+        found: dict[str, dict[Event, None]] = {}
         for event in events:
             names = {
                 name
@@ -69,11 +71,8 @@ class HistoryTaker:
                 for name in self._wanted.get((event.kind, code), ())
             }
             for name in names:
-                identity = (name, event.source, event.codes, event.value)
-                if identity not in seen:
-                    seen.add(identity)
-                    found.setdefault(name, []).append(event)
-        return found
+                found.setdefault(name, {})[event] = None
+        return {name: list(once) for name, once in found.items()}
 
     def _finding(
         self,
@@ -105,18 +104,22 @@ class HistoryTaker:
         self, variable: Variable, events: list[Event], steps: tuple[Step, ...], as_of: Instant
     ) -> Finding:
         if variable.before is None:
-            return observed(variable, events, as_of, as_of)
+            return observed(variable, events, Time(as_of, as_of), as_of)
         anchor = next((step for step in steps if step.action == variable.before), None)
         if anchor is None:
             return Missing("absent", f"{variable.before} has not begun, so nothing is before it")
-        return observed(variable, events, anchor.time.start, as_of)
+        if is_vague(anchor.time):
+            return Missing(
+                "unresolved", f"the record does not say on which day {variable.before} began"
+            )
+        return observed(variable, events, anchor.time, as_of)
 
     def _gap(self, name: str, variable: Variable, gaps: Mapping[str, str]) -> str | None:
         """Return the words of the first gap that this variable would have to look into."""
         if not gaps:
             return None
-        kinds = KINDS.get(variable.source or "", frozenset())
-        codes = list(variable.codes)
+        kinds: frozenset[str] = KINDS.get(variable.source or "", _PATIENT)
+        codes = [*variable.codes, *variable.panels]
         if variable.source == "course" or variable.before:
             kinds, codes = kinds | COURSE_KINDS, codes + list(self.seen_as)
         keys = ["*", name, *sorted(f"kind:{k}" for k in kinds), *(f"code:{c}" for c in codes)]

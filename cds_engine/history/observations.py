@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from math import fsum
 
-from cds_engine.history.event import Event
+from cds_engine.history.elapsed import elapsed_units, is_vague, last_of
+from cds_engine.history.event import Event, Time, time_of
 from cds_engine.history.reading import (
     USUAL_STATUSES,
     Measured,
@@ -14,14 +15,15 @@ from cds_engine.history.reading import (
 )
 from cds_engine.history.select import split, window_start
 from cds_engine.history.value import Finding, Known, MissingReason
-from cds_engine.vocabulary.time import DAY, WEEK, Instant, completed
+from cds_engine.vocabulary.time import DAY, WEEK, Instant
 from cds_engine.vocabulary.value import Scalar, Span
 from cds_engine.vocabulary.variable import Variable
 
 _SLOPE_UNITS: Mapping[str, float] = {"d": DAY, "wk": WEEK, "mo": 30.4375 * DAY, "a": 365.25 * DAY}
+_VAGUE = "a reading is dated too vaguely, or not at all, to tell whether it counts"
 
 
-def observed(variable: Variable, events: Sequence[Event], end: Instant, as_of: Instant) -> Finding:
+def observed(variable: Variable, events: Sequence[Event], end: Time, as_of: Instant) -> Finding:
     """Return the variable's value from the observations that carry one of its codes.
 
     Args:
@@ -31,37 +33,39 @@ def observed(variable: Variable, events: Sequence[Event], end: Instant, as_of: I
         as_of: the instant of the decision.
     """
     statuses = frozenset(variable.status) or USUAL_STATUSES
-    taken = [e for e in events if e.status in statuses and e.time and e.time.start <= end]
-    inside, before, astride = split(taken, window_start(variable.window, end))
-    measured = [m for e in inside if (m := measure(e, variable))]
+    taken = [e for e in events if e.status in statuses and time_of(e).start <= end.end]
+    inside, before, astride = split(taken, window_start(variable.window, end.start))
+    measured, vague = _measured(variable, inside), _measured(variable, astride)
+    if variable.before:
+        vague += [m for m in measured if is_vague(m.time) and m.time.end > end.end]
+        measured = [m for m in measured if not (is_vague(m.time) and m.time.end > end.end)]
     if variable.aggregate == "count":
-        return _count(measured, [m for e in astride if (m := measure(e, variable))])
+        return _count(measured, vague)
     if not measured:
-        return _none_inside(variable, before, astride)
+        older = _measured(variable, before)
+        return missing("unresolved", _VAGUE, vague) if vague else _none_inside(variable, older)
     if variable.aggregate == "elapsed":
-        return _elapsed(variable, measured, as_of)
-    if astride and variable.aggregate != "latest":
-        return missing(
-            "unresolved", "a reading is dated too vaguely to tell whether it counts", measured
-        )
+        return _elapsed(variable, measured + vague, as_of)
+    newest = max(m.time.start for m in measured)
+    if any(variable.aggregate != "latest" or m.time.end >= newest for m in vague):
+        return missing("unresolved", _VAGUE, measured + vague)
     return _AGGREGATES[variable.aggregate or "latest"](variable, measured)
 
 
-def _none_inside(variable: Variable, before: Sequence[Event], astride: Sequence[Event]) -> Finding:
-    older = [m for e in before if (m := measure(e, variable)) and m.fault is None]
-    if astride:
-        vague = [m for e in astride if (m := measure(e, variable))]
-        return missing(
-            "unresolved", "a reading is dated too vaguely to tell whether it counts", vague
-        )
-    if older:
-        last = max(older, key=lambda m: (m.time.start, m.source))
-        window = variable.window.words() if variable.window else ""
-        detail = f"the last reading is older than {window}"
-        if variable.before:
-            detail += " before the action began"
-        return missing("stale", detail, [last], last.time.start)
-    return missing("absent", "no reading is on record", [])
+def _measured(variable: Variable, events: Sequence[Event]) -> list[Measured]:
+    return [m for e in events if (m := measure(e, variable)) is not None]
+
+
+def _none_inside(variable: Variable, older: list[Measured]) -> Finding:
+    if not older:
+        return missing("absent", "no reading is on record", [])
+    usable = [m for m in older if m.fault is None]
+    last = max(usable or older, key=lambda m: (m.time.start, m.time.end, m.source))
+    window = variable.window.words() if variable.window else ""
+    detail = f"the last reading is older than {window}"
+    if variable.before:
+        detail += " before the action began"
+    return missing("stale", detail, [last], last.time.start if usable else None)
 
 
 def _count(measured: list[Measured], astride: list[Measured]) -> Finding:
@@ -73,17 +77,9 @@ def _count(measured: list[Measured], astride: list[Measured]) -> Finding:
 
 
 def _elapsed(variable: Variable, measured: list[Measured], as_of: Instant) -> Finding:
-    last = max(measured, key=lambda m: (m.time.start, m.time.end))
-    return Known(elapsed_units(variable.unit or "d", last, as_of), readings([last]))
-
-
-def elapsed_units(unit: str, measured: Measured, as_of: Instant) -> Scalar:
-    """Return the completed units since a time; a span where only its month or year is known."""
-    longest = float(completed(unit, measured.time.start, as_of))
-    if measured.time.precision in {"instant", "day"}:
-        return longest
-    shortest = float(max(0, completed(unit, min(measured.time.end, as_of), as_of)))
-    return longest if shortest == longest else Span(shortest, longest)
+    time = last_of([m.time for m in measured])
+    last = [m for m in measured if m.time.end >= time.start]
+    return Known(elapsed_units(variable.unit or "d", time, as_of), readings(last))
 
 
 def _newest(variable: Variable, measured: list[Measured]) -> Finding:
@@ -114,7 +110,10 @@ def _agreed(variable: Variable, group: list[Measured]) -> Scalar | None:
     if all(value == values[0] for value in values):
         return values[0]
     numbers = [v for v in values if isinstance(v, float)]
-    if len(numbers) < len(values) or max(numbers) - min(numbers) > (variable.agree or 0):
+    if len(numbers) < len(values):
+        return None
+    # readings 0.2 apart as decimals are a little more or less apart as floats
+    if round(max(numbers) - min(numbers), variable.decimals) > (variable.agree or 0):
         return None
     return round(fsum(numbers) / len(numbers), variable.decimals) + 0.0
 
@@ -124,8 +123,10 @@ def _conflict(group: list[Measured]) -> Finding:
 
 
 def _first_fault(measured: list[Measured]) -> tuple[MissingReason, str] | None:
-    ordered = sorted(measured, key=lambda m: (m.time.start, m.time.end, m.source))
-    return next((m.fault for m in ordered if m.fault), None)
+    spoiled = [m for m in measured if m.fault]
+    if not spoiled:
+        return None
+    return min(spoiled, key=lambda m: (m.time.start, m.time.end, m.source, m.fault or ())).fault
 
 
 def _instants(measured: list[Measured]) -> list[list[Measured]]:
@@ -137,8 +138,11 @@ def _instants(measured: list[Measured]) -> list[list[Measured]]:
     return [list(group) for _, group in groupby(sorted(measured, key=key), key=key)]
 
 
+Point = tuple[Time, Scalar]
+
+
 def _over_instants(
-    compute: Callable[[Variable, list[tuple[Instant, Scalar]]], Scalar | None], least: int = 1
+    compute: Callable[[Variable, list[Point]], Scalar | None], least: int = 1
 ) -> Callable[[Variable, list[Measured]], Finding]:
     """Turn a computation over one value per instant into an aggregate."""
 
@@ -146,66 +150,92 @@ def _over_instants(
         spoiled = _first_fault(measured)
         if spoiled:
             return missing(*spoiled, measured)
-        points: list[tuple[Instant, Scalar]] = []
+        points: list[Point] = []
         for group in _instants(measured):
             value = _agreed(variable, group)
             if value is None:
                 return _conflict(group)
-            points.append((group[0].time.start, value))
+            points.append((group[0].time, value))
         if len(points) < least:
             detail = f"needs readings at {least} times, found {len(points)}"
-            return missing("absent", detail, measured, points[-1][0])
+            return missing("absent", detail, measured, points[-1][0].start)
         value = compute(variable, points)
         if value is None:
-            return missing("unresolved", "a reading is only known as a range", measured)
+            detail = "a reading is only known as a range, or its time too vaguely"
+            return missing("unresolved", detail, measured)
         note = f"{variable.aggregate} of {len(points)} readings" if len(points) > 1 else ""
         return Known(value, readings(measured), note)
 
     return aggregate
 
 
-def _ends(points: list[tuple[Instant, Scalar]]) -> tuple[list[float], list[float], bool, bool]:
-    lows, highs, low_open, high_open = [], [], False, False
-    for _, value in points:
-        if isinstance(value, Span):
-            lows.append(value.low)
-            highs.append(value.high)
-            low_open, high_open = low_open or value.low_open, high_open or value.high_open
-        else:
-            lows.append(float(value))
-            highs.append(float(value))
-    return lows, highs, low_open, high_open
+def _mean(variable: Variable, points: list[Point]) -> Scalar:
+    spans = [_as_span(value) for _, value in points]
+    low, high = (fsum(part) / len(spans) for part in _bounds(spans))
+    return _rounded(
+        variable, low, high, any(s.low_open for s in spans), any(s.high_open for s in spans)
+    )
 
 
-def _combined(
-    variable: Variable, points: list[tuple[Instant, Scalar]], by: Callable[[list[float]], float]
+def _smallest(variable: Variable, points: list[Point]) -> Scalar:
+    """The smallest may be as low as the lowest end, and no higher than the lowest upper end."""
+    spans = [_as_span(value) for _, value in points]
+    low, high = (min(part) for part in _bounds(spans))
+    low_open = all(s.low_open for s in spans if s.low == low)
+    high_open = any(s.high_open for s in spans if s.high == high)
+    return _rounded(variable, low, high, low_open, high_open)
+
+
+def _largest(variable: Variable, points: list[Point]) -> Scalar:
+    """The largest is no lower than the highest lower end, and may be as high as the highest."""
+    spans = [_as_span(value) for _, value in points]
+    low, high = (max(part) for part in _bounds(spans))
+    low_open = any(s.low_open for s in spans if s.low == low)
+    high_open = all(s.high_open for s in spans if s.high == high)
+    return _rounded(variable, low, high, low_open, high_open)
+
+
+def _as_span(value: Scalar) -> Span:
+    return value if isinstance(value, Span) else Span(float(value), float(value))
+
+
+def _bounds(spans: Sequence[Span]) -> tuple[list[float], list[float]]:
+    return [s.low for s in spans], [s.high for s in spans]
+
+
+def _rounded(
+    variable: Variable, low: float, high: float, low_open: bool, high_open: bool
 ) -> Scalar:
-    lows, highs, low_open, high_open = _ends(points)
-    low, high = (round(by(part), variable.decimals) + 0.0 for part in (lows, highs))
-    return low if low == high else Span(low, high, low_open, high_open)
+    """Round both ends; an open end that moves is reached by some value and is open no more."""
+    least, most = (round(end, variable.decimals) + 0.0 for end in (low, high))
+    if low == high:
+        return least
+    return Span(least, most, low_open and least == low, high_open and most == high)
 
 
-def _mean(numbers: list[float]) -> float:
-    return fsum(numbers) / len(numbers)
-
-
-def _change(variable: Variable, points: list[tuple[Instant, Scalar]]) -> Scalar | None:
-    first, last = points[0][1], points[-1][1]
-    if isinstance(first, Span) or isinstance(last, Span):
+def _change(variable: Variable, points: list[Point]) -> Scalar | None:
+    """The newest value less the oldest; nothing may stand at the same time as either."""
+    (oldest, first), (newest, last) = points[0], points[-1]
+    apart = all(time.start > oldest.end for time, _ in points[1:]) and all(
+        time.end < newest.start for time, _ in points[:-1]
+    )
+    if not apart or isinstance(first, Span) or isinstance(last, Span):
         return None
     return round(float(last) - float(first), variable.decimals) + 0.0
 
 
-def _slope(variable: Variable, points: list[tuple[Instant, Scalar]]) -> Scalar | None:
-    """Least-squares slope per ``per`` (weeks by default); needs values, not spans."""
-    if any(isinstance(value, Span) for _, value in points):
+def _slope(variable: Variable, points: list[Point]) -> Scalar | None:
+    """Least-squares slope per ``per`` (weeks by default); needs values, not spans, and days."""
+    if any(isinstance(value, Span) or is_vague(time) for time, value in points):
         return None
     unit = _SLOPE_UNITS[variable.per or "wk"]
-    start = points[0][0]
-    times = [(at - start) / unit for at, _ in points]
+    start = points[0][0].start
+    times = [(time.start - start) / unit for time, _ in points]
     values = [float(value) for _, value in points]  # type: ignore[arg-type]
-    middle, level = _mean(times), _mean(values)
+    middle, level = fsum(times) / len(times), fsum(values) / len(values)
     spread = fsum((t - middle) ** 2 for t in times)
+    if not spread:
+        return None
     rise = fsum((t - middle) * (v - level) for t, v in zip(times, values, strict=True))
     return round(rise / spread, variable.decimals) + 0.0
 
@@ -213,9 +243,9 @@ def _slope(variable: Variable, points: list[tuple[Instant, Scalar]]) -> Scalar |
 _AGGREGATES: Mapping[str, Callable[[Variable, list[Measured]], Finding]] = {
     "latest": _newest,
     "earliest": _oldest,
-    "mean": _over_instants(lambda variable, points: _combined(variable, points, _mean)),
-    "min": _over_instants(lambda variable, points: _combined(variable, points, min)),
-    "max": _over_instants(lambda variable, points: _combined(variable, points, max)),
+    "mean": _over_instants(_mean),
+    "min": _over_instants(_smallest),
+    "max": _over_instants(_largest),
     "change": _over_instants(_change, least=2),
     "slope": _over_instants(_slope, least=2),
 }

@@ -1,11 +1,12 @@
 """Age, sex and death, as of an instant."""
 
+from math import inf
+
+from cds_engine.history.elapsed import elapsed_units
 from cds_engine.history.event import Person
-from cds_engine.history.observations import elapsed_units
-from cds_engine.history.reading import Measured
 from cds_engine.history.value import Finding, Known, Missing, Reading
 from cds_engine.vocabulary.time import Instant
-from cds_engine.vocabulary.value import Span
+from cds_engine.vocabulary.value import Scalar, Span
 from cds_engine.vocabulary.variable import SEXES, Variable
 
 
@@ -17,11 +18,20 @@ def age(variable: Variable, person: Person, as_of: Instant) -> Finding:
     born = Reading(source, None, None)
     if person.born.start > as_of:
         return Missing("implausible", "the date of birth is after the decision", (born,))
-    value = elapsed_units(variable.unit or "a", Measured(person.born, source), as_of)
-    oldest = value.high if isinstance(value, Span) else float(value)
-    if variable.plausible and oldest > variable.plausible[1]:
+    value = _plausible(variable, elapsed_units(variable.unit or "a", person.born, as_of))
+    if value is None:
         return Missing("implausible", "the age is outside the plausible range", (born,))
     return Known(value, (born,))
+
+
+def _plausible(variable: Variable, value: Scalar) -> Scalar | None:
+    """Return the plausible part of an age, None if there is none."""
+    least, most = variable.plausible or (0.0, inf)
+    ends = (value.low, value.high) if isinstance(value, Span) else (float(value), float(value))
+    low, high = max(ends[0], least), min(ends[1], most)
+    if low > high:
+        return None
+    return low if low == high else Span(low, high)
 
 
 def sex(person: Person) -> Finding:

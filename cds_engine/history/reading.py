@@ -1,9 +1,10 @@
 """A reading is one usable value of a variable at one time, or the reason why it is unusable."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from cds_engine.history.event import Event, Time
+from cds_engine.history.event import BEGINNING, Event, Time, time_of
 from cds_engine.history.value import Missing, MissingReason, Reading
 from cds_engine.vocabulary.time import Instant
 from cds_engine.vocabulary.units import Conversion, StatedUnit, conversion
@@ -25,9 +26,9 @@ class Measured:
 
 def measure(event: Event, variable: Variable) -> Measured | None:
     """Return the reading that an event gives for a variable; None if it holds no value at all."""
-    if event.time is None or (event.value is None and not event.problem):
+    if event.value is None and not event.problem:
         return None
-    measured = Measured(event.time, event.source)
+    measured = Measured(event.time or time_of(event), event.source)
     if event.problem:
         measured.fault = ("unresolved", event.problem)
     elif variable.answers:
@@ -69,16 +70,23 @@ def _number(
 
 def _span(span: Span, unit: Conversion, variable: Variable, measured: Measured) -> None:
     """Convert both ends and keep only the plausible part."""
-    low, high = (
-        (round(unit.apply(end), variable.decimals) if end not in (inf, -inf) else end)
-        for end in (span.low, span.high)
-    )
+    low, low_open = _end(unit.apply(span.low), span.low_open, variable)
+    high, high_open = _end(unit.apply(span.high), span.high_open, variable)
     least, most = variable.plausible or (-inf, inf)
-    if high < least or low > most:
+    within = (high > least or (high == least and not high_open)) and (
+        low < most or (low == most and not low_open)
+    )
+    if not within:
         measured.fault = ("implausible", "the number is outside the plausible range")
         return
-    low_open, high_open = span.low_open and low >= least, span.high_open and high <= most
+    low_open, high_open = low_open and low >= least, high_open and high <= most
     measured.value = Span(max(low, least), min(high, most), low_open, high_open)
+
+
+def _end(end: float, is_open: bool, variable: Variable) -> tuple[float, bool]:
+    """Round an end. One that moves is reached: below 5.4 is 5 or less once rounded to 0 digits."""
+    rounded = end if end in (inf, -inf) else round(end, variable.decimals) + 0.0
+    return rounded, is_open and rounded == end
 
 
 def _implausible(number: float, variable: Variable) -> bool:
@@ -87,19 +95,27 @@ def _implausible(number: float, variable: Variable) -> bool:
     return not variable.plausible[0] <= number <= variable.plausible[1]
 
 
-def as_reading(measured: Measured) -> Reading:
-    """Return where a reading stands and when it was true."""
-    return Reading(measured.source, measured.time.start, measured.time.end)
+def source_readings(found: Iterable[tuple[str, Time]]) -> tuple[Reading, ...]:
+    """Return sources with their times, each once, in order of time."""
+    ordered = sorted({(time.start, time.end, source) for source, time in found})
+    return tuple(
+        Reading(source, None, None) if start == BEGINNING else Reading(source, start, end)
+        for start, end, source in ordered
+    )
 
 
-def readings(measured: list[Measured]) -> tuple[Reading, ...]:
-    """Return the sources of several readings in order of time, then source."""
-    ordered = sorted(measured, key=lambda m: (m.time.start, m.time.end, m.source))
-    return tuple(map(as_reading, ordered))
+def readings(measured: Iterable[Measured]) -> tuple[Reading, ...]:
+    """Return the sources of several readings, each once, in order of time."""
+    return source_readings((m.source, m.time) for m in measured)
+
+
+def event_readings(events: Iterable[Event]) -> tuple[Reading, ...]:
+    """Return the sources of events, each once, in order of time."""
+    return source_readings((event.source, time_of(event)) for event in events)
 
 
 def missing(
-    reason: MissingReason, detail: str, used: list[Measured], last: Instant | None = None
+    reason: MissingReason, detail: str, used: Sequence[Measured], last: Instant | None = None
 ) -> Missing:
     """Return a missing value that names the sources it was looked for in."""
     return Missing(reason, detail, readings(used), last)

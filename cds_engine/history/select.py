@@ -2,42 +2,42 @@
 
 from collections.abc import Iterable, Sequence
 
-from cds_engine.history.event import Event, Time
+from cds_engine.history.event import Event, EventKind, time_of
 from cds_engine.vocabulary.time import Duration, Instant
 
 VOID = frozenset({"entered-in-error", "cancelled", "refuted"})
 """Statuses that make a source say nothing, and its earlier versions with it."""
+
+STANDING: frozenset[EventKind] = frozenset({"condition", "allergy"})
+"""Kinds that stand on a list: a date in the future is a mistake there, and they are not passed
+over for it, else a patient would be taken to be free of what the list names."""
 
 
 def known_by(events: Iterable[Event], as_of: Instant) -> tuple[list[Event], list[tuple[str, str]]]:
     """Return the events that count at ``as_of``, and the sources left out with the reason.
 
     An event recorded later does not exist yet and is not mentioned. Of one source only its newest
-    known version counts. What happens after ``as_of`` by its own account is left out.
+    known version counts, and of equal versions the one recorded last. What happens after
+    ``as_of`` by its own account is left out, unless it stands on a list.
     """
-    newest: dict[str, tuple[int, str]] = {}
+    newest: dict[str, tuple[tuple[int, str], Instant]] = {}
     known = [event for event in events if event.recorded <= as_of]
     for event in known:
-        held = newest.get(event.source)
-        if held is None or event.version > held:
-            newest[event.source] = event.version
+        mine, held = (event.version, event.recorded), newest.get(event.source)
+        if held is None or mine > held:
+            newest[event.source] = mine
     kept: list[Event] = []
     left_out: list[tuple[str, str]] = []
     for event in known:
-        if event.version != newest[event.source]:
+        if (event.version, event.recorded) != newest[event.source]:
             continue
         if event.status in VOID:
             left_out.append((event.source, event.status))
-        elif event.time is not None and event.time.start > as_of:
+        elif event.time is not None and event.time.start > as_of and event.kind not in STANDING:
             left_out.append((event.source, "dated after the instant of the decision"))
         else:
             kept.append(event)
     return kept, left_out
-
-
-def started_by(time: Time, limit: Instant) -> bool:
-    """Say whether something had begun by ``limit``, a day counting from its first instant."""
-    return time.start <= limit
 
 
 def window_start(window: Duration | None, end: Instant) -> Instant | None:
@@ -48,10 +48,10 @@ def window_start(window: Duration | None, end: Instant) -> Instant | None:
 def split(
     events: Sequence[Event], start: Instant | None
 ) -> tuple[list[Event], list[Event], list[Event]]:
-    """Split timed events into those inside the window, those before it, and those astride it.
+    """Split events into those inside the window, those before it, and those that may be either.
 
     A date is inside if its day is not over when the window starts. A month or a year is inside
-    only as a whole.
+    only as a whole. What is not dated was before it was recorded.
     """
     if start is None:
         return list(events), [], []
@@ -59,8 +59,8 @@ def split(
     before: list[Event] = []
     astride: list[Event] = []
     for event in events:
-        time = event.time
-        if time is None or time.end < start:
+        time = event.time or time_of(event)
+        if time.end < start:
             before.append(event)
         elif time.start >= start or time.precision == "day":
             inside.append(event)

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from cds_engine.history.conditions import event_readings, not_found
-from cds_engine.history.event import Event
-from cds_engine.history.observations import elapsed_units
-from cds_engine.history.reading import Measured
+from cds_engine.history.conditions import not_found
+from cds_engine.history.elapsed import elapsed_units, is_vague, last_of
+from cds_engine.history.event import Event, time_of
+from cds_engine.history.reading import event_readings
 from cds_engine.history.select import split, window_start
 from cds_engine.history.value import Finding, Known, Missing
 from cds_engine.vocabulary.time import DAY, Instant
@@ -25,28 +25,39 @@ def treated(variable: Variable, events: Sequence[Event], as_of: Instant) -> Find
     if inside:
         if variable.aggregate == "ever":
             return Known(value=True, readings=event_readings(inside))
-        return _elapsed(variable, inside, as_of)
+        return _elapsed(variable, inside + astride, as_of)
     if astride:
-        detail = "a record is dated too vaguely to tell whether it counts"
+        detail = "a record is dated too vaguely, or not at all, to tell whether it counts"
         return Missing("unresolved", detail, event_readings(astride))
     words = "only older records" if before else "nothing on record"
     return not_found(variable, words)
 
 
 def _active(variable: Variable, events: Sequence[Event], as_of: Instant) -> Finding:
-    """A prescription or statement that is in force at ``as_of``."""
-    in_force = [
-        e
-        for e in events
-        if e.kind in {"request", "statement"} and not (e.until.end <= as_of if e.until else e.ended)
-    ]
-    sure = [e for e in in_force if not e.doubt and e.status == "active"]
+    """A prescription or statement that is in force at ``as_of``.
+
+    One that is called active though its end has passed contradicts itself.
+    """
+    in_force = [e for e in events if e.kind in {"request", "statement"} and not _over(e, as_of)]
+    sure = [e for e in in_force if not e.doubt and _holds(e, as_of)]
     if sure:
         return Known(value=True, readings=event_readings(sure))
     if in_force:
-        detail = "it is recorded as on hold, intended or unconfirmed"
+        detail = "it is recorded as on hold or unconfirmed, or as active past its own end"
         return Missing("unresolved", detail, event_readings(in_force))
     return not_found(variable, "no prescription in force")
+
+
+def _over(event: Event, as_of: Instant) -> bool:
+    if event.until is None:
+        return event.ended
+    return event.until.end <= as_of and event.status != "active"
+
+
+def _holds(event: Event, as_of: Instant) -> bool:
+    if event.until is not None and event.until.end <= as_of:
+        return False
+    return event.status == "active" or (event.ended and event.until is not None)
 
 
 def _count(inside: list[Event], astride: list[Event]) -> Finding:
@@ -54,12 +65,10 @@ def _count(inside: list[Event], astride: list[Event]) -> Finding:
     return Known(sure if sure == most else Span(sure, most), event_readings(inside + astride))
 
 
-def _elapsed(variable: Variable, inside: list[Event], as_of: Instant) -> Finding:
-    last = max(inside, key=lambda e: (e.time.start, e.source) if e.time else (0, ""))
-    if last.time is None:
-        return Missing("unresolved", "the record does not say when", event_readings(inside))
-    since = Measured(last.time, last.source)
-    return Known(elapsed_units(variable.unit or "d", since, as_of), event_readings([last]))
+def _elapsed(variable: Variable, events: list[Event], as_of: Instant) -> Finding:
+    since = last_of([time_of(e) for e in events])
+    used = [e for e in events if time_of(e).end >= since.start]
+    return Known(elapsed_units(variable.unit or "d", since, as_of), event_readings(used))
 
 
 def adherence(variable: Variable, events: Sequence[Event], as_of: Instant) -> Finding:
@@ -71,8 +80,11 @@ def adherence(variable: Variable, events: Sequence[Event], as_of: Instant) -> Fi
     a stated supply do.
     """
     fills = _fills(events, "dispense") or _fills(events, "request")
-    inside, _, _ = split(fills, window_start(variable.window, as_of))
-    timed = sorted((e.time.start, e.days or 0.0, e.source) for e in inside if e.time)
+    inside, _, astride = split(fills, window_start(variable.window, as_of))
+    if astride or any(is_vague(time_of(e)) for e in inside):
+        detail = "a fill is dated too vaguely, or not at all, to tell which days it covers"
+        return Missing("unresolved", detail, event_readings(inside + astride))
+    timed = sorted((time_of(e).start, e.days or 0.0, e.source) for e in inside)
     if not timed:
         return Missing("absent", "no fill with days of supply inside the window")
     first = timed[0][0]
@@ -89,4 +101,4 @@ def adherence(variable: Variable, events: Sequence[Event], as_of: Instant) -> Fi
 
 
 def _fills(events: Sequence[Event], kind: str) -> list[Event]:
-    return [e for e in events if e.kind == kind and e.days is not None and e.time]
+    return [e for e in events if e.kind == kind and e.days is not None and e.days > 0]

@@ -26,7 +26,7 @@ WEEK: int = 7 * DAY
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PATTERN = re.compile(
-    r"P(?:(\d{1,4})Y)?(?:(\d{1,5})M)?(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(\d{1,6})H)?"
+    r"P(?:(\d{1,4})Y)?(?:(\d{1,5})M)?(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(\d{1,6})H)?", re.ASCII
 )
 
 
@@ -132,6 +132,9 @@ def months_before(at: Instant, months: int) -> Instant:
 def completed(unit: str, start: Instant, end: Instant) -> int:
     """Count the whole units (``d``, ``wk``, ``mo``, ``a``, ``h``) from ``start`` to ``end``.
 
+    A month is over when the same day and clock time are reached; where the month has no such
+    day, when the next one begins: who was born on 29 February turns 18 on 1 March.
+
     >>> born, now = (instant(datetime(y, 3, 1, tzinfo=UTC)) for y in (1980, 2020))
     >>> completed("a", born, now), completed("a", born, now - DAY)
     (40, 39)
@@ -141,6 +144,6 @@ def completed(unit: str, start: Instant, end: Instant) -> int:
         return (end - start) // exact[unit]
     first, last = moment(start), moment(end)
     months = (last.year - first.year) * 12 + last.month - first.month
-    if months_before(end, months) < start:
+    if (last.day, last.timetz()) < (first.day, first.timetz()):
         months -= 1
     return months if unit == "mo" else months // 12

@@ -14,19 +14,38 @@ SPELLINGS: Mapping[str, str] = MappingProxyType(
     {
         "mmHg": "mm[Hg]",
         "mm Hg": "mm[Hg]",
-        "mmol/l": "mmol/L",
         "mEq/L": "meq/L",
-        "mg/dl": "mg/dL",
-        "ml/min": "mL/min",
-        "ml/min/{1.73_m2}": "mL/min/{1.73_m2}",
+        "mcg/L": "ug/L",
+        "mcg/dL": "ug/dL",
+        "mcmol/L": "umol/L",
         "mL/min/1.73m2": "mL/min/{1.73_m2}",
+        "mL/min/1.73 m2": "mL/min/{1.73_m2}",
         "percent": "%",
         "years": "a",
         "year": "a",
+        "yr": "a",
+        "lb": "[lb_av]",
+        "lbs": "[lb_av]",
+        "in": "[in_i]",
+        "inches": "[in_i]",
+        "degrees C": "Cel",
+        "degrees F": "[degF]",
     }
 )
 """Spellings seen in records -> the UCUM code that is meant. Only used to find contradictions
 between the ``unit`` a person reads and the ``code`` a machine reads, never to supply a unit."""
+
+_CODES = (
+    "g/L", "g/dL", "mg/L", "mg/dL", "ug/L", "ug/dL", "ng/mL", "mol/L", "mmol/L", "umol/L",
+    "nmol/L", "pmol/L", "meq/L", "mmol/mol", "mL/min", "L/min", "kg", "g", "mg", "cm", "m", "kPa",
+    "/min", "mo", "wk", "d", "h", "kg/m2",
+)  # fmt: skip
+"""Other codes that a text may name; a text that names none of them contradicts nothing."""
+
+_MEANT: Mapping[str, str] = MappingProxyType(
+    {text.casefold(): code for text, code in SPELLINGS.items()}
+    | {code.casefold(): code for code in (*SPELLINGS.values(), *_CODES)}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +100,10 @@ def conversion(stated: StatedUnit, table: Mapping[str, Conversion]) -> Conversio
 
 
 def _contradiction(stated: StatedUnit, table: Mapping[str, Conversion]) -> str | None:
-    meant = SPELLINGS.get(stated.text, stated.text)
-    if not meant or meant == stated.code:
+    text = stated.text.strip()
+    meant = text if text in table else _MEANT.get(text.casefold())
+    if meant is None or meant == stated.code:
         return None
-    known = meant in SPELLINGS.values() or meant in table
-    if known and table.get(meant) != table[stated.code]:
+    if table.get(meant) != table[stated.code]:
         return f"the unit reads {stated.text!r} but is coded {stated.code!r}"
     return None

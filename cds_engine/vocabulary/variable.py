@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from keyword import iskeyword
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -55,7 +56,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         "patient.sex": Source((), frozenset()),
         "observation": Source(
             ("latest", "earliest", "mean", "min", "max", "count", "change", "slope", "elapsed"),
-            _SEARCH | _NUMERIC | {"absent"},
+            _SEARCH | _NUMERIC,
             frozenset({"codes"}),
         ),
         "condition": Source(
@@ -76,15 +77,15 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             frozenset({"codes", "absent", "take", "unit", "within"}),
             frozenset({"codes"}),
         ),
-        "encounter": Source(
-            ("count", "elapsed"), frozenset({"codes", "take", "unit", "within", "absent"})
-        ),
+        "encounter": Source(("count", "elapsed"), frozenset({"codes", "take", "unit", "within"})),
         "course": Source(("latest_action", "elapsed", "count"), frozenset({"take", "unit"})),
     }
 )
 
 _BOOLEAN_TAKES = frozenset({"present", "active", "ever"})
-_COUNTED = frozenset({"count"})
+_LABEL_TAKES = frozenset({"latest", "earliest"})
+_SAME_RANGE = frozenset({None, "latest", "earliest", "mean", "min", "max"})
+_LANGUAGE = frozenset({"true", "false", "none", "missing"})
 
 
 class UnitRow(BaseModel):
@@ -171,6 +172,13 @@ class Variable(BaseModel):
         """How far back records count; None for ever."""
         return parse_duration(self.within) if self.within else None
 
+    @property
+    def range_read(self) -> tuple[float | None, float | None]:
+        """The plausible range of the value itself; that of the records says nothing of a count."""
+        if self.plausible is None or self.aggregate not in _SAME_RANGE:
+            return None, None
+        return self.plausible
+
     @cached_property
     def conversions(self) -> Mapping[str, Conversion]:
         """Unit as stated in a record -> conversion into the variable's unit."""
@@ -193,7 +201,7 @@ class Variable(BaseModel):
         if self.is_label:
             known = frozenset(self.answers.values()) or actions | {"none"}
             return Kind("label", label, labels=known)
-        low, high = self.plausible or (None, None)
+        low, high = self.range_read
         return Kind("number", label, self.unit_read, self.decimals, None, low, high)
 
     @property
@@ -213,6 +221,8 @@ class Variable(BaseModel):
 def variable_faults(name: str, variable: Variable, actions: frozenset[str]) -> Iterator[Fault]:
     """Yield everything wrong with a definition, each with its place."""
     place = f"variables.{name}"
+    if iskeyword(name) or name in _LANGUAGE:
+        yield Fault(place, f"`{name}` is a word of the criterion language; choose another name")
     if (variable.source is None) == (variable.derive is None):
         yield Fault(place, "needs exactly one of `from` (a record) and `derive` (an expression)")
         return
@@ -251,6 +261,8 @@ def _detail_faults(place: str, variable: Variable, actions: frozenset[str]) -> I
                 yield Fault(f"{place}.{field}", problem)
     yield from _window_faults(place, variable, actions)
     yield from _number_faults(place, variable)
+    yield from _unit_faults(place, variable)
+    yield from _answer_faults(place, variable)
 
 
 def _window_faults(place: str, variable: Variable, actions: frozenset[str]) -> Iterator[Fault]:
@@ -286,3 +298,29 @@ def _number_faults(place: str, variable: Variable) -> Iterator[Fault]:
         yield Fault(f"{place}.plausible", "the lower bound must be below the upper one")
     if variable.source == "patient.age" and variable.unit not in {"a", "mo", "wk", "d"}:
         yield Fault(f"{place}.unit", "an age is in a (years), mo, wk or d")
+
+
+def _unit_faults(place: str, variable: Variable) -> Iterator[Fault]:
+    if variable.unit in variable.units:
+        yield Fault(
+            f"{place}.units", f"{variable.unit!r} is the variable's own unit; list only others"
+        )
+    for unit, row in variable.conversions.items():
+        if not row.factor > 0:
+            yield Fault(f"{place}.units.{unit}", "the factor must be above zero")
+    if variable.per is not None and variable.source == "observation" and variable.take != "slope":
+        yield Fault(f"{place}.per", "has a meaning only for `take: slope`; remove it")
+
+
+def _answer_faults(place: str, variable: Variable) -> Iterator[Fault]:
+    if variable.answers and variable.aggregate not in _LABEL_TAKES:
+        yield Fault(
+            f"{place}.take",
+            f"{variable.aggregate!r} needs numbers, but `answers` gives labels; "
+            f"use {' or '.join(sorted(_LABEL_TAKES))}, or remove `answers`",
+        )
+    takes_absent = "absent" in SOURCES[variable.source or "observation"].fields
+    if variable.absent is not None and takes_absent and not variable.is_boolean:
+        yield Fault(
+            f"{place}.absent", f"has a meaning only for yes or no, not for {variable.aggregate!r}"
+        )

@@ -45,7 +45,7 @@ def verify(settings: Path | None, given: dict[str, Any], *, reevaluate: bool, as
         again = make_again(store, shelf.by_digest) if reevaluate else None
     finally:
         store.close()
-    fine = chain.ok and (again is None or again.ok)
+    fine = chain.sound and (again is None or again.complete)
     if as_json:
         print_json({"ok": fine, "chain": dataclasses.asdict(chain),
                     "reevaluation": dataclasses.asdict(again) if again else None})  # fmt: skip

@@ -1,0 +1,1 @@
+"""Rule bundles as CDS Hooks services: discovery, prefetch, cards, critique of orders, feedback."""

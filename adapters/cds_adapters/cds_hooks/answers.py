@@ -1,0 +1,158 @@
+"""A prefetch key is in one of five states, and only a complete answer is data.
+
+Absent, failed (an OperationOutcome), cut short (a next link, or as many results as were asked
+for) are not "none found"; ``null`` and an empty Bundle are.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec import Raw, Struct
+
+from cds_adapters.cds_hooks.prefetch import Query
+from cds_adapters.fhir.decode import DecodedBundle, decode_bundle
+from cds_adapters.fhir.errors import FHIRError, NotUsedError
+from cds_adapters.fhir.resources import (
+    Encounter,
+    Observation,
+    OperationOutcome,
+    Procedure,
+    UsedResource,
+)
+from cds_adapters.fhir.times import read_time
+from cds_engine.errors import CDSError
+from cds_engine.history.event import Time
+from cds_engine.vocabulary.time import Instant
+
+_HARMLESS = frozenset({"information", "warning", "success"})
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """Why a key is not satisfied, in words without patient values.
+
+    Attributes:
+        begun: the first page, where there is one.
+        next_link: where the second one is.
+    """
+
+    why: str
+    begun: DecodedBundle | None = None
+    next_link: str | None = None
+
+
+class MalformedAnswerError(CDSError):
+    """An answer that is no FHIR at all."""
+
+
+class _Typed(Struct, rename="camel"):
+    resource_type: str | None = None
+
+
+_typed = msgspec.json.Decoder(_Typed | None)
+
+
+def read_answer(raw: Raw | None, query: Query, as_of: Instant) -> DecodedBundle | Lacking:
+    """Return what a client sent for a key, or why that does not satisfy it.
+
+    Raises:
+        MalformedAnswerError: for what is neither a resource nor null.
+    """
+    if raw is None:
+        return Lacking("was not sent")
+    page = read_page(raw, query)
+    if isinstance(page, Lacking):
+        return page
+    if page.next_link is not None:
+        return Lacking("is only the first page of its search", page, page.next_link)
+    if query.count is not None and _may_be_cut(page, query) and not _covers(page, query, as_of):
+        return Lacking("is cut short: there may be more results than were sent")
+    return page
+
+
+def read_page(raw: Raw | bytes, query: Query) -> DecodedBundle | Lacking:
+    """Return one answer to a query, whether or not another page follows."""
+    try:
+        page = decode_bundle(raw)
+    except FHIRError as fault:
+        raise MalformedAnswerError(str(fault)) from None
+    if page.outcomes and _failed(page.outcomes):
+        return Lacking("is, or holds, an OperationOutcome: the search failed")
+    if len(page.resources) <= 1:
+        return _if_of_right_type(raw, page, query)
+    return page
+
+
+def _failed(outcomes: Iterable[OperationOutcome]) -> bool:
+    """Say whether a server reports more than a remark; an outcome without issues is no remark."""
+    return any(
+        not outcome.issue or any(issue.severity not in _HARMLESS for issue in outcome.issue)
+        for outcome in outcomes
+    )
+
+
+def _if_of_right_type(
+    raw: Raw | bytes, page: DecodedBundle, query: Query
+) -> DecodedBundle | Lacking:
+    """Tell an answer that holds little or nothing from one that is something else."""
+    typed = _typed.decode(raw)
+    if typed is None:
+        return page
+    if typed.resource_type == "OperationOutcome":
+        return Lacking("is an OperationOutcome: the search failed")
+    if typed.resource_type == "Bundle":
+        return page
+    if query.count is None and typed.resource_type == query.resource:
+        return page
+    wanted = query.resource if query.count is None else f"Bundle of {query.resource} resources"
+    return Lacking(f"is no {wanted}")
+
+
+def _may_be_cut(page: DecodedBundle, query: Query) -> bool:
+    """Say whether a page without a next link may yet not be all: some clients do not page."""
+    found = len(_of_type(page.resources, query)) + len(page.troubles)
+    if page.total is not None:
+        return page.total > found
+    return query.count is not None and found >= query.count
+
+
+def _covers(page: DecodedBundle, query: Query, as_of: Instant) -> bool:
+    """Say whether the newest results, which is all there is, reach back past the window."""
+    if query.window is None or page.troubles:
+        return False
+    starts: list[Instant] = []
+    for resource in _of_type(page.resources, query):
+        time = _time_of(resource)
+        if time is None or (starts and time.start > starts[-1]):
+            return False  # not sorted by date, so that what is missing need not be older
+        starts.append(time.start)
+        last = time.end
+    return bool(starts) and last < query.window.before(as_of)
+
+
+def _of_type(resources: Iterable[UsedResource], query: Query) -> list[UsedResource]:
+    return [resource for resource in resources if type(resource).__name__ == query.resource]
+
+
+def _time_of(resource: UsedResource) -> Time | None:
+    match resource:
+        case Observation():
+            period = resource.effective_period
+            text = resource.effective_date_time or resource.effective_instant
+        case Procedure():
+            text, period = resource.performed_date_time, resource.performed_period
+        case Encounter():
+            text, period = None, resource.period
+        case _:
+            return None
+    text = text or (period.start if period else None)
+    try:
+        return None if text is None else read_time(text)
+    except NotUsedError:
+        return None
+
+
+def without_links(page: DecodedBundle) -> DecodedBundle:
+    """Return a page whose next link has been followed."""
+    return replace(page, next_link=None)

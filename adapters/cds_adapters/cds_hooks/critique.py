@@ -1,0 +1,112 @@
+"""A draft order is criticised only where it is recognised as an action of the regime.
+
+Safeguards hold at every stage and under every outcome of a patient whom the regime may be for;
+whether a draft agrees with the advice is asked only where there is advice.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cds_adapters.cds_hooks.drafts import Draft
+from cds_engine.bundle.model import RuleBundle, Safeguard
+from cds_engine.criteria.syntax import Trace, Verdict
+from cds_engine.decide.decision import Decision
+from cds_engine.vocabulary.code import full_code, short_code
+
+_OUT_OF_DATE = frozenset({"expired-bundle", "not-yet-effective"})
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """One safeguard that is not definitely false, with the comparisons that were looked at."""
+
+    guard: Safeguard
+    verdict: Verdict
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """An action that safeguards bar, and the drafts that order it."""
+
+    action: str
+    drafts: tuple[Draft, ...]
+    objections: tuple[Objection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Critique:
+    """What there is to say about draft orders.
+
+    Attributes:
+        barred: what must not be ordered while a safeguard is not definitely false.
+        other: drafts that order an action which is not barred and not advised, with the action.
+        ordered: actions that some draft orders, selected or not.
+    """
+
+    barred: tuple[Barred, ...] = ()
+    other: tuple[tuple[str, Draft], ...] = ()
+    ordered: frozenset[str] = frozenset()
+
+
+class Critic:
+    """Criticises drafts by one rule bundle; holds no patient's data."""
+
+    def __init__(self, bundle: RuleBundle) -> None:
+        self._bundle = bundle
+        self._actions: dict[str, list[str]] = {}
+        for name, action in bundle.actions.items():
+            ordered = (action.order.code,) if action.order else ()
+            for code in dict.fromkeys((*action.seen_as, *ordered)):
+                self._actions.setdefault(short_code(*full_code(code)), []).append(name)
+
+    def recognised(self, draft: Draft) -> tuple[str, ...]:
+        """Return the actions that a draft orders; none for an order *not* to do something."""
+        if draft.do_not_perform:
+            return ()
+        found = {name for code in draft.codes for name in self._actions.get(code, ())}
+        return tuple(name for name in self._bundle.actions if name in found)
+
+    def criticise(self, decision: Decision, drafts: Sequence[Draft]) -> Critique:
+        """Return what the rule bundle has against some drafts.
+
+        A draft that may mean several actions agrees if one of them is advised, and is barred if
+        one of them is.
+        """
+        meant = [(draft, self.recognised(draft)) for draft in drafts]
+        ordered = frozenset(action for _, actions in meant for action in actions)
+        if decision.outcome == "not_applicable" or decision.judgement.code in _OUT_OF_DATE:
+            return Critique(ordered=ordered)
+        advised = advised_actions(decision)
+        objections = {action: self._objections(action, decision) for action in ordered}
+        barred: dict[str, list[Draft]] = {}
+        other: list[tuple[str, Draft]] = []
+        for draft, actions in meant:
+            if not draft.selected or not actions or advised.intersection(actions):
+                continue
+            action = next((action for action in actions if objections[action]), None)
+            if action is not None:
+                barred.setdefault(action, []).append(draft)
+            else:
+                other.append((actions[0], draft))
+        found = tuple(Barred(a, tuple(held), objections[a]) for a, held in barred.items())
+        return Critique(found, tuple(other), ordered)
+
+    def _objections(self, action: str, decision: Decision) -> tuple[Objection, ...]:
+        found = []
+        for guard in self._bundle.safeguards:
+            if action in guard.never:
+                trace: Trace = []
+                verdict = guard.when.evaluate(decision.state, trace)  # type: ignore[arg-type]
+                if verdict is not False:
+                    found.append(Objection(guard, verdict, trace))
+        return tuple(found)
+
+
+def advised_actions(decision: Decision) -> frozenset[str]:
+    """Return the actions that agree with a decision; none for an abstention."""
+    match decision.outcome:
+        case "recommendation" | "no_change" | "equipoise":
+            return frozenset(decision.candidates)
+        case _:
+            return frozenset()

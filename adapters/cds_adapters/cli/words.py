@@ -1,0 +1,1 @@
+"""A described bundle, printed."""

@@ -1,0 +1,250 @@
+"""A FHIR body becomes typed resources; one that cannot be read does not take the others with it.
+
+The whole Bundle is decoded in one pass. Only when that fails is it read again entry by entry, so
+that a fault can be laid at the door of the one resource that has it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import msgspec
+from msgspec import Raw, Struct, structs
+
+from cds_adapters.fhir.errors import FHIRError
+from cds_adapters.fhir.references import local_reference, new_id
+from cds_adapters.fhir.resources import (
+    USED_TYPES,
+    AnyResource,
+    Bundle,
+    Entry,
+    Issue,
+    Link,
+    Medication,
+    OperationOutcome,
+    Patient,
+    Response,
+    Search,
+    UsedResource,
+)
+from cds_adapters.fhir.troubles import Trouble, glimpse, is_id, trouble_with
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedBundle:
+    """What one FHIR body holds.
+
+    Attributes:
+        resources: those that a record can be built from, in their order.
+        urls: ``fullUrl`` -> ``Type/id`` of the Patients and Medications, which others refer to;
+            empty where two entries claim one address.
+        next_link: where the next page is; None if this is all there is.
+        total: how many matches the server counts over all pages; None if it does not say.
+        outcomes: what the server had to say; inside a search they mean that it is not complete.
+        troubles: resources that cannot be decoded.
+    """
+
+    resources: tuple[UsedResource, ...] = ()
+    urls: Mapping[str, str] = field(default_factory=dict)
+    next_link: str | None = None
+    total: int | None = None
+    outcomes: tuple[OperationOutcome, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+
+
+class RawEntry(Struct, frozen=True, rename="camel"):
+    """An entry whose resource is not decoded yet."""
+
+    full_url: str | None = None
+    resource: Raw = Raw()
+    search: Search | None = None
+    response: Response | None = None
+
+
+class RawBundle(Struct, frozen=True):
+    """A Bundle whose resources are not decoded yet."""
+
+    total: int | None = None
+    link: tuple[Link, ...] = ()
+    entry: tuple[RawEntry, ...] = ()
+
+
+class _Tag(Struct, frozen=True, rename="camel"):
+    resource_type: str | None = None
+
+
+_body = msgspec.json.Decoder(AnyResource | None)
+_resource = msgspec.json.Decoder(AnyResource)
+_raw_bundle = msgspec.json.Decoder(RawBundle)
+_tag = msgspec.json.Decoder(_Tag)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+
+
+def decode_bundle(data: bytes | Raw, name: str = "Bundle") -> DecodedBundle:
+    """Read a Bundle, or a single resource, or ``null``, which holds nothing.
+
+    ``name`` stands for the body where a resource in it cannot be named otherwise. Raises FHIRError
+    where the body as a whole cannot be read. Does not look for keys that stand twice in an object
+    (see ``refuse_duplicate_keys``).
+    """
+    try:
+        return _decoded(data, name)
+    except RecursionError:
+        raise FHIRError("the JSON is nested too deeply to be FHIR; send it flat") from None
+    except _UNREADABLE as fault:
+        raise FHIRError(f"the body is not JSON: {fault}") from None
+
+
+def _decoded(data: bytes | Raw, name: str) -> DecodedBundle:
+    try:
+        return _collected(_body.decode(data), name)
+    except msgspec.ValidationError as fault:
+        return _piecewise(data, name, fault)
+
+
+def decode_resource(data: bytes | Raw, place: str, full_url: str | None = None) -> DecodedBundle:
+    """Read one resource; ``place`` names it where it cannot be read. Never raises."""
+    try:
+        resource = _resource.decode(data)
+    except (*_UNREADABLE, RecursionError) as fault:
+        trouble = glimpse(data, place, f"it cannot be decoded: {fault}")
+        return DecodedBundle(troubles=(trouble,) if matters(trouble) else ())
+    return _collected(resource, place, full_url)
+
+
+def merged(parts: Iterable[DecodedBundle]) -> DecodedBundle:
+    """Put several bodies together; a next link of one stays, totals do not."""
+    parts = tuple(parts)
+    urls: dict[str, str] = {}
+    for part in parts:
+        for url, name in part.urls.items():
+            add_url(urls, url, name)
+    return DecodedBundle(
+        resources=tuple(resource for part in parts for resource in part.resources),
+        urls=urls,
+        next_link=next((part.next_link for part in parts if part.next_link is not None), None),
+        outcomes=tuple(outcome for part in parts for outcome in part.outcomes),
+        troubles=tuple(trouble for part in parts for trouble in part.troubles),
+    )
+
+
+def _collected(body: AnyResource | None, name: str, full_url: str | None = None) -> DecodedBundle:
+    if not isinstance(body, Bundle):
+        return _one(Entry(full_url, body), name)
+    resources: list[UsedResource] = []
+    urls: dict[str, str] = {}
+    outcomes: list[OperationOutcome] = []
+    troubles: list[Trouble] = []
+    inner: list[DecodedBundle] = []
+    for index, entry in enumerate(body.entry):
+        resource: Any = entry.resource
+        # isinstance is slow on structs, and this loop sees every entry of every request.
+        kind = type(resource)
+        if kind in _USED:
+            if not is_id(resource.id):
+                resource = _named(resource, entry.full_url)
+            if resource is None:
+                place = f"{name}.entry[{index}]"
+                troubles.append(trouble_with(cast("UsedResource", entry.resource), place, _NO_ID))
+                continue
+            resources.append(resource)
+            if kind in _REFERRED and entry.full_url is not None:
+                add_url(urls, entry.full_url, f"{kind.__name__}/{resource.id}")
+        elif kind is OperationOutcome:
+            outcomes.append(resource)
+        elif kind is Bundle:
+            inner.append(_collected(resource, f"{name}.entry[{index}]"))
+        if entry.response is not None and not (entry.response.status or "2").startswith("2"):
+            outcomes.append(_FAILED)
+    own = DecodedBundle(
+        tuple(resources), urls, next_link(body.link), body.total, tuple(outcomes), tuple(troubles)
+    )
+    return merged([own, *inner]) if inner else own
+
+
+def _one(entry: Entry, place: str) -> DecodedBundle:
+    found = _collected(Bundle(entry=(entry,)), place)
+    return replace(found, troubles=tuple(replace(one, source=place) for one in found.troubles))
+
+
+_FAILED = OperationOutcome(issue=(Issue(severity="error", code="incomplete"),))
+_USED = frozenset(USED_TYPES.values())
+_REFERRED = frozenset({Patient, Medication})
+_NO_ID = "it has no id, or one that cannot be written down, so that nothing can refer to it"
+
+
+def _named(resource: UsedResource, full_url: str | None) -> UsedResource | None:
+    # The resources of a transaction may get their id only from the address of their entry.
+    given = new_id(full_url) if resource.id is None else None
+    return structs.replace(resource, id=given) if is_id(given) else None
+
+
+def add_url(urls: dict[str, str], url: str, name: str) -> None:
+    """Note what an address stands for; nothing, if it says two things.
+
+    An address that ends in ``Type/id`` speaks for itself, and a relative one is none.
+    """
+    stated = local_reference(url, name.partition("/")[0])
+    if stated == name or ":" not in url:
+        return
+    urls[url] = name if stated is None and urls.get(url, name) == name else ""
+
+
+def next_link(links: Iterable[Link]) -> str | None:
+    """Return where the next page is; empty if the link does not say."""
+    return next((link.url or "" for link in links if link.relation == "next"), None)
+
+
+def matters(trouble: Trouble) -> bool:
+    """Tell a resource that might have been used from one of a type that never is."""
+    return not trouble.resource_type or trouble.resource_type in _MATTERS
+
+
+_MATTERS = frozenset(USED_TYPES) | {"OperationOutcome", "Bundle"}
+
+
+def is_failure(outcome: OperationOutcome) -> bool:
+    """Say whether a server reports that something failed, rather than a remark."""
+    harmless = ("information", "warning")
+    return not outcome.issue or any(one.severity not in harmless for one in outcome.issue)
+
+
+def read_raw_bundle(data: bytes | Raw) -> RawBundle:
+    """Read a Bundle without decoding its resources; raises FHIRError if it is none."""
+    kind = _tag.decode(data).resource_type
+    if kind != "Bundle":
+        raise FHIRError(f"it is {kind or 'without a resourceType'}, not a Bundle")
+    return _raw_bundle.decode(data)
+
+
+def _piecewise(data: bytes | Raw, name: str, fault: msgspec.ValidationError) -> DecodedBundle:
+    try:
+        kind = _tag.decode(data).resource_type
+        if kind != "Bundle":
+            return _single(data, kind, name, fault)
+        bundle = _raw_bundle.decode(data)
+    except msgspec.ValidationError as worse:
+        raise FHIRError(f"the body is neither a FHIR resource nor a Bundle: {worse}") from None
+    entries: list[Entry] = []
+    troubles: list[Trouble] = []
+    for index, entry in enumerate(bundle.entry):
+        try:
+            resource = _body.decode(entry.resource) if entry.resource else None
+        except _UNREADABLE as reason:
+            resource = None
+            place = f"{name}.entry[{index}]"
+            troubles.append(glimpse(entry.resource, place, f"it cannot be decoded: {reason}"))
+        entries.append(Entry(entry.full_url, resource, entry.search, entry.response))
+    rest = _collected(Bundle(total=bundle.total, link=bundle.link, entry=tuple(entries)), name)
+    found = tuple(trouble for trouble in troubles if matters(trouble))
+    return replace(rest, troubles=(*rest.troubles, *found))
+
+
+def _single(
+    data: bytes | Raw, kind: str | None, name: str, fault: msgspec.ValidationError
+) -> DecodedBundle:
+    if kind is None:
+        raise FHIRError("the body has no resourceType; send a FHIR R4 resource or Bundle")
+    if kind not in _MATTERS:
+        return DecodedBundle()
+    return DecodedBundle(troubles=(glimpse(data, name, f"it cannot be decoded: {fault}"),))

@@ -1,0 +1,81 @@
+"""An observation becomes one event for its own answer and one for every answered component.
+
+A component carries its own codes and answer, and the panel's status and times. An observation
+without any answer is still an event, without a value: it was asked, and that is no reading.
+"""
+
+from cds_adapters.fhir.answers import NOTHING, Answer, read_answer
+from cds_adapters.fhir.codesets import OBSERVATION, VOID, unfit
+from cds_adapters.fhir.context import Context, no_codes
+from cds_adapters.fhir.errors import NotUsedError
+from cds_adapters.fhir.resources import Component, Observation
+from cds_engine.history.event import Event, Time
+
+
+def observation_events(resource: Observation, context: Context, source: str) -> list[Event]:
+    """Return the events of one observation."""
+    status = OBSERVATION.get(resource.status) or unfit(resource.status, OBSERVATION)
+    if resource.focus:
+        raise NotUsedError("it is about something else than the patient (focus)")
+    time, until = _effective(resource, context)
+    said = until or time if resource.issued is None else context.times[resource.issued]
+    version, recorded = context.known(resource.meta, status, said)
+    answers = _void(resource, context) if status in VOID else _answers(resource, context)
+    return [
+        Event(
+            kind="observation",
+            codes=codes,
+            time=time,
+            recorded=recorded,
+            source=source,
+            version=version,
+            status=status,
+            value=value,
+            unit=unit,
+            problem=problem,
+            until=until,
+        )
+        for codes, (value, unit, problem) in answers
+    ]
+
+
+def _answers(resource: Observation, context: Context) -> list[tuple[tuple[str, ...], Answer]]:
+    if not resource.component:
+        return [(context.codes(resource.code) or no_codes(), read_answer(resource, context))]
+    found = []
+    for part in resource.component:
+        answer = _part_answer(part, context)
+        if answer is not NOTHING and (codes := context.codes(part.code)):
+            found.append((codes, answer))
+    own = read_answer(resource, context)
+    if own is NOTHING and found:
+        return found
+    codes = context.codes(resource.code)
+    if not codes and not found:
+        no_codes()
+    return [(codes, own), *found] if codes else found
+
+
+def _part_answer(part: Component, context: Context) -> Answer:
+    answer = read_answer(part, context)
+    if part.modifier_extension and answer is not NOTHING:
+        return None, None, "the component has a modifier extension that is not understood"
+    return answer
+
+
+def _void(resource: Observation, context: Context) -> list[tuple[tuple[str, ...], Answer]]:
+    groups = [context.codes(part.code) for part in resource.component]
+    return [(context.merged([context.codes(resource.code), *groups]), NOTHING)]
+
+
+def _effective(resource: Observation, context: Context) -> tuple[Time | None, Time | None]:
+    """Return when it was true and, of a period, when that ended."""
+    if resource.effective_date_time is not None:
+        return context.times[resource.effective_date_time], None
+    if resource.effective_period is not None:
+        return context.when(None, resource.effective_period)
+    if resource.effective_instant is not None:
+        return context.times[resource.effective_instant], None
+    if resource.effective_timing is not None and resource.effective_timing.event:
+        return context.times[resource.effective_timing.event[0]], None
+    return None, None

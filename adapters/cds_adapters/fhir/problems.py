@@ -1,0 +1,87 @@
+"""A problem-list entry or an allergy becomes one event that says whether it still holds."""
+
+from cds_adapters.fhir.codesets import (
+    CLINICAL,
+    DOUBTFUL,
+    ENTERED_IN_ERROR,
+    OVER,
+    REFUTED,
+    STATUS_SYSTEMS,
+    VERIFICATION,
+    not_one_of,
+)
+from cds_adapters.fhir.context import Context, no_codes
+from cds_adapters.fhir.elements import CodeableConcept
+from cds_adapters.fhir.errors import NotUsedError
+from cds_adapters.fhir.resources import AllergyIntolerance, Condition
+from cds_engine.history.event import Event, EventKind, Time
+
+
+def condition_events(resource: Condition, context: Context, source: str) -> list[Event]:
+    """Return the event of a condition.
+
+    A condition that is called active although an end is given contradicts itself: doubt.
+    """
+    until = _abated(resource, context)
+    abated = until is not None or _abated_without_time(resource)
+    return _event("condition", resource, context, source, until, abated)
+
+
+def allergy_events(resource: AllergyIntolerance, context: Context, source: str) -> list[Event]:
+    """Return the event of an allergy or intolerance."""
+    return _event("allergy", resource, context, source, None, abated=False)
+
+
+def _event(
+    kind: EventKind,
+    resource: Condition | AllergyIntolerance,
+    context: Context,
+    source: str,
+    until: Time | None,
+    abated: bool,
+) -> list[Event]:
+    clinical = _status("clinicalStatus", resource.clinical_status, CLINICAL)
+    verification = _status("verificationStatus", resource.verification_status, VERIFICATION)
+    status = verification if verification in (ENTERED_IN_ERROR, REFUTED) else clinical
+    time, _ = context.when(resource.onset_date_time, resource.onset_period)
+    known = context.time(resource.recorded_date) or time
+    version, recorded = context.known(resource.meta, status, known)
+    return [
+        Event(
+            kind=kind,
+            codes=context.codes(resource.code) or no_codes(),
+            time=time,
+            recorded=recorded,
+            source=source,
+            version=version,
+            status=status,
+            until=until,
+            ended=clinical in OVER or (not clinical and abated),
+            doubt=verification in DOUBTFUL or (abated and bool(clinical) and clinical not in OVER),
+        )
+    ]
+
+
+def _status(name: str, concept: CodeableConcept | None, codes: frozenset[str]) -> str:
+    """Return a status that is written as a concept; empty where none is given."""
+    if concept is None:
+        return ""
+    # Sites add codings of their own beside the one that FHIR requires.
+    stated = [one.code for one in concept.coding if (one.system or "") in _OFFICIAL]
+    for code in stated:
+        if code in codes:
+            return code
+    raise NotUsedError(not_one_of(name, stated[0] if stated else None, codes))
+
+
+_OFFICIAL = STATUS_SYSTEMS | {""}
+
+
+def _abated(resource: Condition, context: Context) -> Time | None:
+    start, end = context.when(resource.abatement_date_time, resource.abatement_period)
+    return end or start
+
+
+def _abated_without_time(resource: Condition) -> bool:
+    said = (resource.abatement_age, resource.abatement_range, resource.abatement_string)
+    return resource.abatement_boolean is True or said != (None, None, None)

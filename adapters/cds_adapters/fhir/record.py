@@ -1,0 +1,251 @@
+"""A patient's resources become one Record, and nothing that was left out is left unsaid.
+
+Whatever cannot be used is listed in ``Record.set_aside``. Where it might have mattered, there is a
+gap as well: ``code:loinc|8480-6`` where it is known what it was about, else ``kind:observation``;
+``kind:patient`` for the facts about the person, and ``*`` where not even the kind is known.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import msgspec
+
+from cds_adapters.fhir.codesets import CANCELLED, ENTERED_IN_ERROR
+from cds_adapters.fhir.context import NO_VERSION, Context, Version
+from cds_adapters.fhir.decode import DecodedBundle
+from cds_adapters.fhir.errors import NotUsedError
+from cds_adapters.fhir.events import KINDS, make_events
+from cds_adapters.fhir.gaps import PATIENT, Gaps
+from cds_adapters.fhir.persons import read_person
+from cds_adapters.fhir.references import Subjects, about_no_patient
+from cds_adapters.fhir.resources import Medication, Patient, PatientResource, UsedResource
+from cds_adapters.fhir.site_map import PLAIN, SiteMap
+from cds_adapters.fhir.troubles import Trouble, concepts_of
+from cds_engine.history.event import Event, Person, Record, SetAside
+
+_Versions = dict[bytes, PatientResource]
+_Named = TypeVar("_Named", Patient, Medication)
+_NONE: Mapping[str, str] = MappingProxyType({})
+_ANOTHER = "belongs to another patient"
+NO_SUBJECT = "it has no subject that can be resolved to a patient"
+
+
+def build_record(
+    resources: Iterable[UsedResource],
+    patient_id: str,
+    site: SiteMap = PLAIN,
+    gaps: Mapping[str, str] = _NONE,
+    *,
+    urls: Mapping[str, str] = _NONE,
+    troubles: Iterable[Trouble] = (),
+) -> Record:
+    """Build the record of one patient; the order of the resources makes no difference.
+
+    Args:
+        resources: everything that was found; what is another patient's is set aside.
+        patient_id: the id of the Patient resource.
+        site: what the site's own codes and dates mean.
+        gaps: what is known to be missing already, by variable name, ``kind:``, ``code:`` or ``*``.
+        urls: addresses of Bundle entries -> ``Type/id``, see ``DecodedBundle``.
+        troubles: resources that cannot be decoded, see ``DecodedBundle``.
+    """
+    builder = _Builder(list(resources), patient_id, site, urls)
+    builder.gaps.add_all(gaps)
+    builder.read_person()
+    builder.read_events()
+    for trouble in troubles:
+        builder.leave_out_trouble(trouble)
+    return builder.record()
+
+
+def record_of(
+    body: DecodedBundle, patient_id: str, site: SiteMap = PLAIN, gaps: Mapping[str, str] = _NONE
+) -> Record:
+    """Build the record of one patient from what one body holds, or several merged ones."""
+    return build_record(
+        body.resources, patient_id, site, gaps, urls=body.urls, troubles=body.troubles
+    )
+
+
+def foreign_patients(
+    resources: Iterable[UsedResource],
+    patient_id: str,
+    *,
+    urls: Mapping[str, str] = _NONE,
+    troubles: Iterable[Trouble] = (),
+) -> tuple[str, ...]:
+    """Return the ids of all patients other than this one to whom any of the resources belongs."""
+    subjects = Subjects(urls)
+    resources = tuple(resources)
+    stated = {subject for one in resources if (subject := getattr(one, "subject", None))}
+    found = {subjects[subject.reference] for subject in stated}
+    found |= {one.id for one in resources if type(one) is Patient}
+    found |= {patient_of_trouble(trouble, subjects) for trouble in troubles}
+    return tuple(sorted(one for one in found if one is not None and one != patient_id))
+
+
+def patient_of_trouble(trouble: Trouble, subjects: Subjects) -> str | None:
+    """Return the id of the patient an undecodable resource belongs to; None if not known."""
+    name = trouble.source if trouble.resource_type == "Patient" else trouble.subject
+    return subjects[name]
+
+
+class _Builder:
+    """A record in the making."""
+
+    def __init__(
+        self,
+        resources: Collection[UsedResource],
+        patient_id: str,
+        site: SiteMap,
+        urls: Mapping[str, str],
+    ) -> None:
+        self.context = Context(site)
+        self.gaps = Gaps(self.context)
+        self._patient_id = patient_id
+        self._subjects = Subjects(urls)
+        self._person = Person(key=patient_id)
+        self._events: list[Event] = []
+        self._set_aside: dict[SetAside, None] = {}
+        # isinstance is slow on structs, and every resource of every request passes here.
+        apart: dict[type[UsedResource], list[Any]] = {Patient: [], Medication: []}
+        self._about: list[PatientResource] = []
+        for resource in resources:
+            apart.get(type(resource), self._about).append(resource)
+        self._patients: list[Patient] = apart[Patient]
+        medications = _newest(apart[Medication], self.context)
+        by_url = {url: medications[name] for url, name in urls.items() if name in medications}
+        self.context.medications = medications | by_url
+
+    def read_person(self) -> None:
+        """Take the facts from the newest version of the patient's own resource."""
+        found = _newest(self._patients, self.context)
+        for name in found.keys() - {f"Patient/{self._patient_id}"}:
+            self._leave_out(name, _ANOTHER)
+        patient = found.get(f"Patient/{self._patient_id}")
+        if patient is None:
+            self.gaps.add(PATIENT, "there is no Patient resource to take the patient's facts from")
+            return
+        try:
+            self._person, faults = read_person(patient, self.context)
+        except NotUsedError as unused:
+            self._leave_out(f"Patient/{self._patient_id}", unused.reason, (PATIENT,))
+        else:
+            self._set_aside |= dict.fromkeys(faults)
+
+    def read_events(self) -> None:
+        """Read every version of every resource that is this patient's, each once."""
+        first, more = self._versions()
+        for source, resource in first.items():
+            if source in more:
+                self._read_versions(source, more[source].values())
+                continue
+            try:
+                self._events += make_events(resource, self.context, source)
+            except NotUsedError as unused:
+                self._leave_out_unused(source, resource, unused)
+
+    def _versions(self) -> tuple[dict[str, PatientResource], dict[str, _Versions]]:
+        """Return this patient's resources by source, and all versions where there are several."""
+        first: dict[str, PatientResource] = {}
+        more: dict[str, _Versions] = {}
+        for resource in self._about:
+            source = f"{type(resource).__name__}/{resource.id}"
+            subject = resource.subject
+            if subject is None or self._subjects[subject.reference] != self._patient_id:
+                self._leave_out_foreign(source, resource)
+                continue
+            known = first.setdefault(source, resource)
+            if known is not resource:
+                versions = more.setdefault(source, {msgspec.json.encode(known): known})
+                versions[msgspec.json.encode(resource)] = resource
+        return first, more
+
+    def leave_out_trouble(self, trouble: Trouble) -> None:
+        """Set aside what could not be decoded."""
+        patient = patient_of_trouble(trouble, self._subjects)
+        if patient is not None and patient != self._patient_id:
+            self._leave_out(trouble.source, _ANOTHER)
+        else:
+            keys = self.gaps.keys_of_type(trouble.resource_type, trouble.concepts)
+            self._leave_out(trouble.source, trouble.reason, keys)
+
+    def record(self) -> Record:
+        """Return the record."""
+        return Record(
+            person=self._person,
+            events=tuple(self._events),
+            set_aside=tuple(self._set_aside),
+            gaps=self.gaps.words(),
+        )
+
+    def _leave_out_foreign(self, source: str, resource: PatientResource) -> None:
+        reference = None if resource.subject is None else resource.subject.reference
+        patient = self._subjects[reference]
+        if patient is None and about_no_patient(reference):
+            self._leave_out(source, "it is not about a patient")
+        elif patient is None:
+            self._leave_out(source, NO_SUBJECT, self.gaps.keys_of(resource))
+        else:
+            self._leave_out(source, _ANOTHER)
+
+    def _leave_out_unused(
+        self, source: str, resource: PatientResource, unused: NotUsedError
+    ) -> None:
+        void = getattr(resource, "status", None) in (ENTERED_IN_ERROR, CANCELLED)
+        keys = self.gaps.keys_of(resource) if unused.gap and not void else ()
+        self._leave_out(source, unused.reason, keys)
+
+    def _read_versions(self, source: str, versions: Collection[PatientResource]) -> None:
+        """Read several versions; one that is not used still takes the place of earlier ones."""
+        made: list[Event] = []
+        unused: list[PatientResource] = []
+        for resource in versions:
+            try:
+                made += make_events(resource, self.context, source)
+            except NotUsedError as reason:
+                self._leave_out_unused(source, resource, reason)
+                unused.append(resource)
+        self._events += made
+        if made:
+            self._events += [self._mark(source, resource, made) for resource in unused]
+
+    def _mark(self, source: str, resource: PatientResource, made: Sequence[Event]) -> Event:
+        version, recorded = NO_VERSION, max(event.recorded for event in made)
+        with suppress(NotUsedError):
+            version = self.context.version(resource.meta)
+            version, recorded = self.context.known(resource.meta, CANCELLED, None)
+        return Event(
+            kind=KINDS[type(resource)],
+            codes=self.context.merged(map(self.context.codes, concepts_of(resource))),
+            time=None,
+            recorded=recorded,
+            source=source,
+            version=version,
+            status=CANCELLED,
+        )
+
+    def _leave_out(self, source: str, reason: str, gaps: Iterable[str] = ()) -> None:
+        self._set_aside[SetAside(source, reason)] = None
+        for key in gaps:
+            self.gaps.add(key, f"{source} was set aside: {reason}")
+
+
+def _newest(resources: Iterable[_Named], context: Context) -> dict[str, _Named]:
+    """Return the newest version of each; among equals, the same one whatever the order."""
+    newest: dict[str, tuple[Version, bytes, _Named]] = {}
+    for resource in resources:
+        name = f"{type(resource).__name__}/{resource.id}"
+        mine = (_version(resource, context), msgspec.json.encode(resource), resource)
+        if name not in newest or mine[:2] > newest[name][:2]:
+            newest[name] = mine
+    return {name: resource for name, (_, _, resource) in newest.items()}
+
+
+def _version(resource: UsedResource, context: Context) -> Version:
+    try:
+        return context.version(resource.meta)
+    except NotUsedError:
+        return NO_VERSION

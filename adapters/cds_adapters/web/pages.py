@@ -1,0 +1,194 @@
+"""The pages and their addresses: regimes, versions, decisions, and trying a regime out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from cds_adapters.site import Site
+from cds_adapters.storage.records import AuditRecord, Feedback
+from cds_adapters.storage.shelf import Shelf, ShelfError
+from cds_adapters.web.account import account
+from cds_adapters.web.bundlefiles import bundle_file
+from cds_adapters.web.decisionview import evaluate_again, feedback_rows, stored_view
+from cds_adapters.web.errors import PageError
+from cds_adapters.web.formguard import check_form, form_token, set_token
+from cds_adapters.web.overview import overview, recent_rows
+from cds_adapters.web.regimeview import regime_view
+from cds_adapters.web.render import SECURITY_HEADERS, Renderer
+from cds_adapters.web.serve import PageRoutes, static_file, stored
+from cds_adapters.web.tryform import read_entry
+from cds_engine.bundle.model import RuleBundle
+from cds_engine.decide.cases import given_history
+from cds_engine.decide.decide import decide
+from cds_engine.decide.regime import Regime
+from cds_engine.vocabulary.time import Instant
+
+HOOKS = ("patient-view", "order-select", "order-sign", "encounter-start", "encounter-discharge")
+RECENT = 25
+
+
+class AuditReader(Protocol):
+    """What pages read from the audit store."""
+
+    def get(self, decision_id: str, /) -> AuditRecord | None:
+        """Return the record of a decision, or None."""
+
+    def recent(self, limit: int, /) -> Sequence[AuditRecord]:
+        """Return the newest records, newest first."""
+
+    def outcome_counts(self, regime: str, version: str, /) -> Mapping[str, int]:
+        """Return outcome -> how often it was the answer of one version."""
+
+    def feedback_for(self, decision_id: str, /) -> Sequence[Feedback]:
+        """Return the feedback on the cards of a decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What the pages are made from.
+
+    Attributes:
+        regimes: ``regime@version`` -> the regime, for every bundle on the shelf.
+        clock: the instant that a decision made now is made for; frozen where the site's is.
+        hooks: the hooks that each newest version is served on.
+    """
+
+    shelf: Shelf
+    regimes: Mapping[str, Regime]
+    audit: AuditReader
+    site: Site
+    clock: Callable[[], Instant]
+    hooks: Sequence[str] = HOOKS
+
+
+def add_pages(app: FastAPI, pages: Pages) -> None:
+    """Add every page to an application."""
+    shown = _Shown(pages)
+    routes = PageRoutes(app, shown.render)
+    routes.get("/", shown.index)
+    routes.get("/regimes/{regime}", shown.newest)
+    routes.get("/regimes/{regime}/{version}", shown.regime)
+    routes.get("/regimes/{regime}/{version}/files/{name}", shown.file)
+    routes.get("/try/{regime}", shown.try_out)
+    routes.get("/try/{regime}/{version}", shown.try_out)
+    routes.get("/decisions/{id}", shown.decision)
+    routes.post("/decisions/{id}/evaluate", shown.evaluate, check_form)
+    routes.get("/static/{name}", shown.static)
+    routes.catch_lost_readers()
+
+
+class _Shown:
+    """One method per page; each takes the request and returns the response."""
+
+    def __init__(self, pages: Pages) -> None:
+        self.pages = pages
+        self.render = Renderer(pages.site)
+
+    def index(self, _request: Request) -> Response:
+        shelf, audit = self.pages.shelf, self.pages.audit
+        view = stored(lambda: overview(shelf, audit, self.pages.hooks))
+        recent = recent_rows(shelf, stored(lambda: audit.recent(RECENT)))
+        return self.render.page(
+            "index.html", view=view, recent=recent, now=self.pages.clock(), limit=RECENT
+        )
+
+    def newest(self, request: Request) -> Response:
+        bundle = self.bundle(request)
+        target = self.render.url("regimes", bundle.regime, bundle.version)
+        return RedirectResponse(target, 307, {**SECURITY_HEADERS, "Cache-Control": "no-store"})
+
+    def regime(self, request: Request) -> Response:
+        bundle = self.bundle(request)
+        versions = self.pages.shelf.regimes()[bundle.regime]
+        view = regime_view(bundle, self.pages.clock())
+        return self.render.page("regime.html", view=view, bundle=bundle, versions=versions)
+
+    def file(self, request: Request) -> Response:
+        bundle, name = self.bundle(request), request.path_params["name"]
+        data = bundle_file(self.pages.shelf, bundle, name)
+        if request.query_params.get("download"):
+            headers = {
+                **SECURITY_HEADERS,
+                "Cache-Control": "no-store",
+                "Content-Disposition": f'attachment; filename="{name}"',
+            }
+            return Response(data, headers=headers, media_type="application/octet-stream")
+        text = data.decode("utf-8", errors="replace")
+        return self.render.page(
+            "file.html", bundle=bundle, name=name, text=text, digest=bundle.manifest[name]
+        )
+
+    def try_out(self, request: Request) -> Response:
+        bundle = self.bundle(request)
+        entry = read_entry(bundle, request.query_params)
+        told = None
+        if entry.usable:
+            history = given_history(
+                bundle, entry.values, self.pages.clock(), deceased=entry.deceased
+            )
+            told = account(bundle, decide(bundle, history), history, self.render.calendar)
+        status = 400 if entry.sent and not entry.usable else 200
+        return self.render.page("try.html", status, bundle=bundle, entry=entry, account=told)
+
+    def decision(self, request: Request) -> Response:
+        record = self.record(request)
+        token = form_token(request)
+        response = self.render.page(
+            "decision.html",
+            record=record,
+            again=evaluate_again(record, self.pages.shelf, self.render.calendar),
+            stored=stored_view(record, self.render.calendar),
+            feedback=feedback_rows(stored(lambda: self.pages.audit.feedback_for(record.id))),
+            token=token,
+        )
+        secure = self.pages.site.public_url.startswith("https:")
+        set_token(response, token, self.render.url("decisions"), secure=secure)
+        return response
+
+    def evaluate(self, request: Request) -> Response:
+        record = self.record(request)
+        again = evaluate_again(record, self.pages.shelf, self.render.calendar)
+        if again.standing == "no-decision":
+            raise PageError(
+                409,
+                "There is no decision to evaluate",
+                "The call ended with an error before a decision was made.",
+                "Go back to the record, which names the error.",
+            )
+        return self.render.page("evaluate.html", record=record, again=again)
+
+    def static(self, request: Request) -> Response:
+        return static_file(self.render, request)
+
+    def bundle(self, request: Request) -> RuleBundle:
+        """Return the bundle that the address names; the newest where it names no version."""
+        names = (
+            request.path_params[part]
+            for part in ("regime", "version")
+            if part in request.path_params
+        )
+        try:
+            return self.pages.shelf.find("@".join(names))
+        except ShelfError as error:
+            raise PageError(
+                404,
+                "There is no such regime or version",
+                "It is not among the rule bundles that this service has read.",
+                "Start from the list of regimes.",
+            ) from error
+
+    def record(self, request: Request) -> AuditRecord:
+        wanted = request.path_params["id"]
+        record = stored(lambda: self.pages.audit.get(wanted))
+        if record is None:
+            raise PageError(
+                404,
+                "There is no such decision",
+                "No decision with this id is stored here.",
+                "Check that the id was copied whole, and that it comes from this service.",
+            )
+        return record

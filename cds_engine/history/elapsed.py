@@ -1,0 +1,43 @@
+"""The time since something is counted in whole units; where its own time is vague, as a span."""
+
+from collections.abc import Sequence
+from math import inf
+
+from cds_engine.history.event import BEGINNING, Time
+from cds_engine.vocabulary.time import Instant, Precision, completed
+from cds_engine.vocabulary.value import Scalar, Span
+
+_COARSENESS: tuple[Precision, ...] = ("instant", "day", "month", "year")
+
+
+def elapsed_units(unit: str, time: Time, as_of: Instant) -> Scalar:
+    """Return the completed units since a time; a span where it is too vague to count them.
+
+    A date counts from its first instant, except in hours.
+    """
+    longest = inf if time.start == BEGINNING else float(completed(unit, time.start, as_of))
+    if time.precision == "instant" or (time.precision == "day" and unit != "h"):
+        return longest
+    shortest = float(max(0, completed(unit, min(time.end, as_of), as_of)))
+    return longest if shortest == longest else Span(shortest, longest)
+
+
+def first_of(times: Sequence[Time]) -> Time:
+    """Return when the first of several things was, as far as their times tell."""
+    end = min(time.end for time in times)
+    return _joined(min(t.start for t in times), end, [t for t in times if t.start <= end])
+
+
+def last_of(times: Sequence[Time]) -> Time:
+    """Return when the last of several things was, as far as their times tell."""
+    start = max(time.start for time in times)
+    return _joined(start, max(t.end for t in times), [t for t in times if t.end >= start])
+
+
+def _joined(start: Instant, end: Instant, eligible: Sequence[Time]) -> Time:
+    return Time(start, end, max((t.precision for t in eligible), key=_COARSENESS.index))
+
+
+def is_vague(time: Time) -> bool:
+    """Say whether a time is no better than a month."""
+    return time.precision in {"month", "year"}

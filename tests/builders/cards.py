@@ -1,0 +1,217 @@
+"""Small rule bundles, histories and hook contexts for the tests of cards."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from cds_adapters.cds_hooks.cards import CardContext, CardRenderer, Rendered
+from cds_adapters.cds_hooks.drafts import Draft
+from cds_engine.bundle.model import RuleBundle
+from cds_engine.bundle.read import read_bundle
+from cds_engine.decide.decide import decide
+from cds_engine.decide.decision import Decision
+from cds_engine.history.value import Finding, History, Known, Missing, Reading
+from cds_engine.vocabulary.time import DAY, instant
+
+AS_OF = instant(datetime(2025, 4, 7, 9, 30, tzinfo=UTC))
+
+STEPPED = """
+regime: stepped-care
+version: 1.2.0
+title: Stepped care for hypertension
+source: https://example.org/guideline
+review_by: "2030-01-01"
+aim: {outcome: sbp, at: P9M, unit: "mm[Hg]", better: lower}
+about:
+  intended_use: Adults in primary care.
+  cautions: [Not for emergencies.]
+  evidence_date: "2024-06-01"
+population: age >= 18 and hypertension
+variables:
+  age: {from: patient.age, unit: a}
+  hypertension: {from: condition, codes: [snomed|38341003], absent: false}
+  pregnant: {from: condition, codes: [snomed|77386006], absent: unknown, label: Pregnant}
+  sbp:
+    {from: observation, codes: [loinc|8480-6], unit: "mm[Hg]", take: mean, within: P30D,
+     plausible: [60, 280], digits: 0, label: Systolic blood pressure}
+  potassium:
+    {from: observation, codes: [loinc|2823-3], unit: mmol/L, within: P180D, plausible: [1.5, 9],
+     digits: 1, label: Potassium}
+  step: {from: course, take: latest_action}
+  weeks: {from: course, take: elapsed, unit: wk, label: Weeks on this step}
+  high: {derive: sbp >= 140, label: Blood pressure is high}
+  risk: {derive: 2 * sbp - 300, digits: 0, label: Twice the excess}
+actions:
+  lifestyle:
+    label: Advise diet and exercise
+    order: {resource: ServiceRequest, code: snomed|443402002}
+    seen_as: [snomed|443402002]
+  ace:
+    label: Start lisinopril 10 mg daily
+    order:
+      resource: MedicationRequest
+      code: rxnorm|314076
+      text: lisinopril 10 MG Oral Tablet
+      dosage: 1 tablet by mouth once a day
+    seen_as: [rxnorm|29046]
+  ccb:
+    label: Start amlodipine 5 mg daily
+    order: {resource: MedicationRequest, code: rxnorm|197361}
+    seen_as: [rxnorm|17767]
+  refer: {label: Refer to a specialist}
+  monitor: {label: Continue and measure again in 3 months, change: false, seen_as: [loinc|85354-9]}
+safeguards:
+  - never: [ace]
+    when: pregnant or potassium > 5.5
+    because: ACE inhibitors harm the fetus and raise potassium.
+stages:
+  - stage: baseline
+    title: First visit
+    when: step is none
+    choose: [lifestyle, ace, ccb, monitor]
+    rule:
+      - {when: sbp >= 180, then: ace, instead: ccb, because: Such pressure needs a drug at once.}
+      - {when: sbp >= 160, then: ace, because: This pressure needs a drug.}
+      - {when: high and age < 80, then: lifestyle, because: "Diet and exercise come first."}
+      - {otherwise: monitor}
+  - stage: three_months
+    when: step is lifestyle and weeks >= 10
+    choose: [ace, ccb, refer, monitor]
+    rule:
+      - {when: risk > 100, then: refer, because: This is far too high.}
+      - {when: high, then: [ace, ccb], because: Both drugs work equally well.}
+      - {when: sbp < 90, abstain: A pressure this low needs a clinician first.}
+      - {otherwise: monitor}
+"""
+
+SCORED = """
+regime: scored-care
+version: 0.1.0
+title: Choice of a drug by scores
+aim: {outcome: sbp, better: lower}
+population: age >= 18
+variables:
+  age: {from: patient.age, unit: a}
+  sbp: {from: observation, codes: [loinc|8480-6], unit: "mm[Hg]", within: P30D, digits: 0}
+  bmi: {from: observation, codes: [loinc|39156-5], unit: kg/m2, within: P1Y, digits: 1}
+  diabetes: {from: condition, codes: [snomed|44054006], absent: false}
+actions:
+  ace: {label: Start an ACE inhibitor, order: {resource: MedicationRequest, code: rxnorm|29046}}
+  ccb: {label: Start a calcium blocker, order: {resource: MedicationRequest, code: rxnorm|17767}}
+  both: {label: Start both}
+safeguards:
+  - {never: [ace], when: bmi > 45, because: "Not studied in <severe> obesity."}
+stages:
+  - stage: only
+    when: sbp >= 140
+    choose: [ace, ccb, both]
+    rule:
+      better: lower
+      margin: 0.5
+      unit: "mm[Hg]"
+      because: The lowest pressure is expected.
+      scores:
+        ace: {constant: 150, terms: {diabetes: -8, bmi: 0.1}}
+        ccb: {constant: 146, terms: {bmi: 0.1}}
+        both: {constant: 140, terms: {age: 0.2, bmi: 0.1}}
+      support:
+        - {actions: [both], when: age < 75}
+"""
+
+
+def a_bundle(text: str = STEPPED, **replaced: str) -> RuleBundle:
+    """Read a bundle from text, with some phrases replaced first."""
+    for old, new in replaced.items():
+        assert old in text
+        text = text.replace(old, new)
+    return read_bundle({"bundle.yaml": text.encode()})
+
+
+STEPPED_CARE = a_bundle()
+SCORED_CARE = a_bundle(SCORED)
+
+PLAIN: Mapping[str, Any] = {
+    "age": 54.0,
+    "hypertension": True,
+    "pregnant": False,
+    "sbp": 152.0,
+    "potassium": 4.2,
+    "step": "none",
+    "weeks": None,
+}
+SCORED_PLAIN: Mapping[str, Any] = {"age": 60.0, "sbp": 150.0, "bmi": 30.0, "diabetes": True}
+
+
+def a_finding(name: str, value: Any) -> Finding:
+    """Return a finding: a value with a source, None as absent, or a finding as it is."""
+    if isinstance(value, Known | Missing):
+        return value
+    if value is None:
+        return Missing("absent", "nothing on record, and the search was complete")
+    at = AS_OF - 8 * DAY
+    return Known(value, (Reading(f"Observation/{name.replace('_', '-')}-1", at, at),))
+
+
+def a_history(
+    bundle: RuleBundle = STEPPED_CARE, *, as_of: int = AS_OF, deceased: bool = False, **values: Any
+) -> History:
+    """Return a history of the stepped (or scored) bundle with good defaults."""
+    defaults = PLAIN if bundle.regime == "stepped-care" else SCORED_PLAIN
+    given = {**defaults, **values}
+    aside = given.pop("set_aside", ())
+    findings = {name: a_finding(name, given.get(name)) for name in bundle.base_variables}
+    return History(as_of, findings, deceased, aside)
+
+
+def counted(prefix: str = "uuid") -> Iterator[str]:
+    """Yield uuid-1, uuid-2 ..."""
+    number = 0
+    while True:
+        number += 1
+        yield f"{prefix}-{number}"
+
+
+def a_context(hook: str = "patient-view", **changes: Any) -> CardContext:
+    """Return a context with stable identifiers."""
+    numbers = counted()
+    fields: dict[str, Any] = {
+        "decision_id": "8a4c2f6e-0000-4000-8000-000000000001",
+        "patient_id": "pat-1",
+        "base_url": "https://cds.example.org",
+        "hook": hook,
+        "frozen": False,
+        "show_abstentions": True,
+        "uuid": lambda: next(numbers),
+    }
+    return CardContext(**{**fields, **changes})
+
+
+_RENDERERS: dict[int, CardRenderer] = {}
+
+
+def a_renderer(bundle: RuleBundle = STEPPED_CARE) -> CardRenderer:
+    """Return the renderer of a bundle, made once."""
+    return _RENDERERS.setdefault(id(bundle), CardRenderer(bundle))
+
+
+def rendered(
+    bundle: RuleBundle = STEPPED_CARE,
+    context: CardContext | None = None,
+    drafts: list[Draft] | None = None,
+    **values: Any,
+) -> tuple[Decision, Rendered]:
+    """Decide a history and render its cards."""
+    history = a_history(bundle, **values)
+    decision = decide(bundle, history)
+    context = context or a_context()
+    return decision, a_renderer(bundle).render(decision, history, context, drafts)
+
+
+def a_card(bundle: RuleBundle = STEPPED_CARE, **values: Any) -> dict[str, Any]:
+    """Return the one card of a history."""
+    _, found = rendered(bundle, **values)
+    (card,) = found.cards
+    return card
+
+
+AT_THREE_MONTHS: Mapping[str, Any] = {"step": "lifestyle", "weeks": 12.0}
