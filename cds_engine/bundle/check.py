@@ -102,6 +102,9 @@ class Compiler:
             text = getattr(self.document, field)
             if text is not None and not _is_date(text):
                 self.fault(field, f"{text!r} is no date; write it as 2026-01-31")
+        first, last = self.document.effective_from, self.document.expires
+        if first and last and _is_date(first) and _is_date(last) and last < first:
+            self.fault("expires", f"is before effective_from ({first}), so it is never in force")
         if self.document.aim.at:
             try:
                 parse_duration(self.document.aim.at)

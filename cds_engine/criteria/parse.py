@@ -78,7 +78,7 @@ def _tree(text: str) -> ast.expr:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise CriterionError(
-            f"{text!r} is not a criterion ({_why_unreadable(error)}); write for example "
+            f"{text!r} is not a criterion ({_why_unreadable(text, error)}); write for example "
             "`sbp >= 140 and not pregnant`"
         ) from error
     _refuse_costly(tree)
@@ -86,13 +86,10 @@ def _tree(text: str) -> ast.expr:
     return tree
 
 
-def _why_unreadable(error: Exception) -> str:
-    match error:
-        case SyntaxError():
-            return error.msg
-        case ValueError():
-            return "it has characters that no text should have"
-    return "it is nested too deeply"
+def _why_unreadable(text: str, error: Exception) -> str:
+    if "\0" in text or isinstance(error, UnicodeError):
+        return "it has characters that no text should have"
+    return error.msg if isinstance(error, SyntaxError) else "it is nested too deeply"
 
 
 def _refuse_hidden(text: str, tree: ast.expr) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
-from math import fsum
+from math import fsum, inf
 
 from cds_engine.history.elapsed import elapsed_units, is_vague, last_of
 from cds_engine.history.event import Event, Time, time_of
@@ -169,9 +169,11 @@ def _over_instants(
     return aggregate
 
 
-def _mean(variable: Variable, points: list[Point]) -> Scalar:
+def _mean(variable: Variable, points: list[Point]) -> Scalar | None:
     spans = [_as_span(value) for _, value in points]
     low, high = (fsum(part) / len(spans) for part in _bounds(spans))
+    if low == -inf and high == inf:
+        return None
     return _rounded(
         variable, low, high, any(s.low_open for s in spans), any(s.high_open for s in spans)
     )

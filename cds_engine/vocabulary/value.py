@@ -21,6 +21,8 @@ class Span:
     high_open: bool = False
 
     def __str__(self) -> str:
+        if self.low == -inf and self.high == inf:
+            return "any number"
         if self.low == -inf:
             return f"{'<' if self.high_open else '<='} {number_text(self.high)}"
         if self.high == inf:

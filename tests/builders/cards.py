@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
+
+from hypothesis import strategies as st
 
 from cds_adapters.cds_hooks.cards import CardContext, CardRenderer, Rendered
 from cds_adapters.cds_hooks.drafts import Draft
@@ -10,8 +13,9 @@ from cds_engine.bundle.model import RuleBundle
 from cds_engine.bundle.read import read_bundle
 from cds_engine.decide.decide import decide
 from cds_engine.decide.decision import Decision
-from cds_engine.history.value import Finding, History, Known, Missing, Reading
+from cds_engine.history.value import Finding, History, Known, Missing, MissingReason, Reading
 from cds_engine.vocabulary.time import DAY, instant
+from cds_engine.vocabulary.value import Scalar, Span
 
 AS_OF = instant(datetime(2025, 4, 7, 9, 30, tzinfo=UTC))
 
@@ -215,3 +219,105 @@ def a_card(bundle: RuleBundle = STEPPED_CARE, **values: Any) -> dict[str, Any]:
 
 
 AT_THREE_MONTHS: Mapping[str, Any] = {"step": "lifestyle", "weeks": 12.0}
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "![x](https://evil.example/p.png)",
+    "[click](javascript:alert(1))",
+    "| broken | table |",
+    "www.evil.example",
+    "https://evil.example/x",
+    "mail me@evil.example",
+    "line\nbreak\r\n# heading",
+    "\u202egnp.exe",
+    "`code` *bold* _it_ ~~no~~ $x$",
+    "&lt;b&gt; &amp; <b>",
+    "\ud800lone",
+    "- item",
+    "1. item",
+    "---",
+    "trailing \\",
+    "\x00\x1b[31mred",
+)
+"""Texts that a record can hold and that must do nothing on a card."""
+
+
+def hostile_texts() -> st.SearchStrategy[str]:
+    """Draw texts from a record: some harmless, some not."""
+    return st.sampled_from(HOSTILE) | st.text(max_size=60)
+
+
+REASONS: tuple[MissingReason, ...] = (
+    "absent", "stale", "unit", "implausible", "conflicting", "incomplete", "unresolved",
+)  # fmt: skip
+_RANGES = {"age": (0, 100), "sbp": (60, 230), "potassium": (2, 8), "bmi": (15, 60)}
+
+
+class Drawn:
+    """Draws histories from one seed: much quicker than a tree of strategies."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)  # noqa: S311 - test data
+
+    def history(self, bundle: RuleBundle) -> History:
+        """Return a history of a bundle, texts of any kind included."""
+        found = {name: self.finding(bundle, name) for name in bundle.base_variables}
+        aside = tuple((self.text(), self.text()) for _ in range(self.random.choice((0, 0, 1, 7))))
+        as_of = AS_OF - self.random.randrange(10 * DAY)
+        return History(as_of, found, self.random.random() < 0.05, aside)
+
+    def finding(self, bundle: RuleBundle, name: str) -> Finding:
+        """Return what a variable can be found to be: mostly known, else missing for any reason."""
+        readings = tuple(self.reading() for _ in range(self.random.choice((0, 1, 1, 1, 2, 12))))
+        if self.random.random() < 0.85:
+            note = self.text() if self.random.random() < 0.2 else ""
+            return Known(self.value(bundle, name), readings, note)
+        last = self.random.choice((None, AS_OF - self.random.randrange(900) * DAY))
+        return Missing(self.random.choice(REASONS), self.text(), readings, last)
+
+    def value(self, bundle: RuleBundle, name: str) -> Scalar:
+        """Return a value of the variable's kind; ages and the like are drawn to be usual."""
+        kind = bundle.kinds[name]
+        if kind.type == "boolean":
+            return self.random.random() < (0.9 if name == "hypertension" else 0.2)
+        if kind.type == "label":
+            usual = ["none", "lifestyle"] * 4
+            return self.random.choice([*usual, *sorted(kind.labels or {"other"})])
+        low, high = _RANGES.get(name, (0, 40))
+        if self.random.random() < 0.15:
+            return self.span(low, high)
+        return round(self.random.uniform(low, high), kind.digits) + 0.0
+
+    def span(self, low: int, high: int) -> Span:
+        """Return a span, open or closed, bounded or not."""
+        first, last = sorted(self.random.sample(range(low, high), 2))
+        opened = [self.random.random() < 0.5 for _ in range(2)]
+        match self.random.choice(("low", "high", "both")):
+            case "low":
+                return Span(high=float(last), high_open=opened[1])
+            case "high":
+                return Span(low=float(first), low_open=opened[0])
+            case _:
+                return Span(float(first), float(last), *opened)
+
+    def reading(self) -> Reading:
+        """Return a source: mostly an ordinary reference and an instant or a day."""
+        if self.random.random() < 0.1:
+            return Reading("Patient", None, None)
+        source = f"Observation/o{self.random.randrange(99)}"
+        at = AS_OF - self.random.randrange(400 * DAY)
+        end = at + self.random.choice((0, 0, DAY - 1, 31 * DAY - 1))
+        return Reading(self.text() if self.random.random() < 0.3 else source, at, end)
+
+    def text(self) -> str:
+        """Return a text from a record, often a hostile one."""
+        if self.random.random() < 0.7:
+            return self.random.choice(HOSTILE)
+        points = [self.random.choice((self.random.randrange(128), self.random.randrange(0x110000)))
+                  for _ in range(self.random.randrange(300))]  # fmt: skip
+        return "".join(map(chr, points))
+
+
+def histories(bundle: RuleBundle) -> st.SearchStrategy[History]:
+    """Draw histories of a bundle, texts of any kind included."""
+    return st.integers(0, 2**32).map(lambda seed: Drawn(seed).history(bundle))

@@ -1,8 +1,10 @@
 """Rule bundles, stored decisions and an application of pages, for tests of the pages."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,43 @@ stages:
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}"
 
 
+def hostile() -> str:
+    """Return the text of a bundle that carries markup wherever a bundle may carry text."""
+    bad = json.dumps(HOSTILE)
+    return f"""\
+regime: hostile
+version: 1.0.0
+title: {bad}
+description: {bad}
+source: {bad}
+aim: {{outcome: {bad}, unit: {bad}, better: lower, because: {bad}}}
+about: {{developer: {bad}, contact: {bad}, funding: {bad}, intended_use: {bad}, cautions: [{bad}],
+        intended_users: {bad}, time_criticality: {bad}, citations: [{bad}], evidence_date: {bad}}}
+population: level > 0
+variables:
+  level: {{from: observation, codes: ["snomed|<b>x</b>"], unit: "<i>u</i>", label: {bad},
+          definition: {bad}}}
+  answer: {{from: observation, codes: [loinc|1], label: {bad}, answers: {{loinc|2: {bad}}}}}
+  flag: {{from: condition, codes: [loinc|3], absent: false, label: {bad}}}
+actions:
+  one: {{label: {bad}, because: {bad}, seen_as: ["snomed|<b>y</b>"],
+        order: {{resource: MedicationRequest, code: "snomed|<b>z</b>", text: {bad},
+                dosage: {bad}}}}}
+  two: {{label: {bad}}}
+safeguards:
+  - {{never: [one], when: flag, because: {bad}}}
+stages:
+  - stage: only
+    title: {bad}
+    when: level > 0
+    choose: [one, two]
+    rule:
+      - {{when: level > 900, abstain: {bad}}}
+      - {{when: level > 9, then: one, instead: two, because: {bad}}}
+      - {{otherwise: two, because: {bad}}}
+"""
+
+
 def shelf_of(directory: Path, *texts: str, cases: str = "") -> Shelf:
     """Write bundles into a directory and read them as a shelf."""
     for text in texts:
@@ -137,7 +176,7 @@ def shelf_of(directory: Path, *texts: str, cases: str = "") -> Shelf:
         folder = directory / lines["regime"] / lines["version"]
         folder.mkdir(parents=True)
         (folder / "bundle.yaml").write_text(text, "utf-8")
-        if cases and lines["regime"] == "pressure":
+        if cases:
             (folder / "cases.yaml").write_text(cases, "utf-8")
     return Shelf(directory)
 
@@ -198,6 +237,7 @@ class Visit:
     site: Site = field(default_factory=Site)
     cookies: dict[str, str] = field(default_factory=dict)
 
+    @cached_property
     def app(self) -> FastAPI:
         app = FastAPI()
         regimes = {bundle.identity: Regime(bundle) for bundle in self.shelf}
@@ -207,7 +247,7 @@ class Visit:
     async def send(
         self, method: str, path: str, headers: Mapping[str, str] = {}, body: str = ""
     ) -> httpx.Response:
-        transport = httpx.ASGITransport(app=self.app(), raise_app_exceptions=True)
+        transport = httpx.ASGITransport(app=self.app)
         async with httpx.AsyncClient(
             transport=transport, base_url="http://127.0.0.1:8000", cookies=self.cookies
         ) as client:

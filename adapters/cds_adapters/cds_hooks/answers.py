@@ -76,6 +76,8 @@ def read_page(raw: Raw | bytes, query: Query) -> DecodedBundle | Lacking:
     try:
         page = decode_bundle(raw)
     except FHIRError as fault:
+        if _is_untyped(raw):
+            return _wrong_type(query)
         raise MalformedAnswerError(str(fault)) from None
     if page.outcomes and _failed(page.outcomes):
         return Lacking("is, or holds, an OperationOutcome: the search failed")
@@ -105,8 +107,21 @@ def _if_of_right_type(
         return page
     if query.count is None and typed.resource_type == query.resource:
         return page
+    return _wrong_type(query)
+
+
+def _wrong_type(query: Query) -> Lacking:
     wanted = query.resource if query.count is None else f"Bundle of {query.resource} resources"
     return Lacking(f"is no {wanted}")
+
+
+def _is_untyped(raw: Raw | bytes) -> bool:
+    """Tell an object that does not say what it is, such as ``{}``, from what is no FHIR at all."""
+    try:
+        typed = _typed.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return typed is not None and typed.resource_type is None
 
 
 def _may_be_cut(page: DecodedBundle, query: Query) -> bool:

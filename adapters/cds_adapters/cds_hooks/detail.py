@@ -62,7 +62,8 @@ class DetailWriter:
         yield from self.basis(names, decision, history)
         yield from self._path(decision)
         yield from self._options(decision)
-        yield from self.gaps(names, history)
+        said = {name for reason in decision.reasons for name in reason.variables}
+        yield from self.gaps([name for name in names if name not in said], history)
 
     def barred(
         self, guard: Safeguard, verdict: Verdict, trace: Trace, decision: Decision, history: History
@@ -109,7 +110,8 @@ class DetailWriter:
         lines = [
             f"- {self.phrases.labels[name]}: {escape(found.detail, MAX_NOTE)} ({found.reason})"
             for name in names
-            if isinstance(found := history.findings.get(name), Missing)
+            if name not in self.phrases.formulas
+            and isinstance(found := _finding(name, history), Missing)
         ]
         aside = history.set_aside
         lines += [
@@ -160,7 +162,7 @@ class DetailWriter:
         formula = phrases.formulas.get(name)
         if formula is not None:
             return f"| {phrases.labels[name]} | {shown} | {unit} |  |  | {formula} |"
-        found = history.findings[name]
+        found = _finding(name, history)
         if isinstance(found, Missing):
             remark: str = found.reason
         else:
@@ -196,7 +198,7 @@ class DetailWriter:
         if line.single or (verdict is not None and verdict is line.plain_when):
             return ""
         words = self.phrases.comparison
-        said = "; ".join(f"{words(leaf).words}: {_VERDICTS[verdict]}" for leaf, verdict in trace)
+        said = "; ".join(f"“{words(leaf).words}” {_VERDICTS[found]}" for leaf, found in trace)
         return f" ({said})"
 
     def _scores(self, decision: Decision) -> Iterator[str]:
@@ -265,6 +267,10 @@ def _branches(bundle: RuleBundle) -> Iterator[Branch]:
     for stage in bundle.stages:
         if isinstance(stage.rule, DecisionList):
             yield from stage.rule.walk()
+
+
+def _finding(name: str, history: History) -> Finding:
+    return history.findings.get(name) or Missing("absent", "it was not given")
 
 
 def _sources(readings: tuple[Reading, ...]) -> str:

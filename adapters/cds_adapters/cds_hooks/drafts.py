@@ -57,7 +57,7 @@ def read_drafts(
         kind = resource.get("resourceType")
         if kind not in ("MedicationRequest", "ServiceRequest"):
             continue
-        if resource.get("status") in _WITHDRAWN:
+        if _text(resource.get("status")) in _WITHDRAWN:
             continue
         concepts = tuple(bundle.concepts(resource))
         drafts.append(

@@ -11,6 +11,8 @@ from cds_engine.criteria.syntax import Any as Either
 from cds_engine.criteria.words import criterion_words
 from cds_engine.decide.decision import Role
 
+MAX_CAUTIONS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -108,7 +110,7 @@ class Phrases:
         names = [name for form in rule.forms.values() for name, _, _ in form.terms]
         self.score_inputs[stage.name] = self.with_reads(names)
         self.because[rule.place] = (
-            escape(rule.because) or "it scores best among the options that could be compared."
+            escape(rule.because) or "It scores best among the options that could be compared."
         )
 
     def _add_branch(self, stage: Stage, branch: Branch) -> None:
@@ -118,7 +120,7 @@ class Phrases:
         then = f" → {said}" + (f" (if barred: {spare})" if spare else "") if said else ""
         if branch.when is None:
             self.lines["branch", branch.place] = Line(f"{title}: everybody else{then}", True, True)
-            fallback = "no earlier line of the rule holds."
+            fallback = "No earlier line of the rule holds."
         else:
             self._add("branch", branch.place, title, branch.when, then)
             fallback = f"{self._words(branch.when)}."
@@ -183,7 +185,7 @@ def _about_lines(
 ) -> Iterator[str]:
     if use:
         yield f"**Intended use:** {escape(use, 300)}"
-    for caution in cautions:
+    for caution in cautions[:MAX_CAUTIONS]:
         yield f"**Caution:** {escape(caution, 300)}"
     if evidence_date:
         yield f"Evidence of {escape(evidence_date)}."

@@ -32,6 +32,9 @@ from cds_engine.history.value import History
 from cds_engine.vocabulary.time import iso
 
 DECISION = "org.cds-engine.decision"
+EARLIEST, LATEST = parse_instant("1900-01-01T00:00:00Z"), parse_instant("2200-01-01T00:00:00Z")
+"""The instants that a request may ask for; a window before one must be in the calendar, too."""
+
 MOST_AT_ONCE = 256
 """Calls that are worked on side by side; more are told to come again."""
 
@@ -87,7 +90,7 @@ class HookService:
         started = time.perf_counter_ns()
         service = self._services.get(service_id)
         if service is None:
-            return self._unknown(service_id)
+            return self._unknown()
         call = self._new_call(service, started)
         return await self._guarded(call, partial(self._answer, service, call, read))
 
@@ -95,12 +98,11 @@ class HookService:
         """Answer ``POST /cds-services/{id}/feedback``."""
         service = self._services.get(service_id)
         if service is None:
-            return self._unknown(service_id)
+            return self._unknown()
         call = self._new_call(service, time.perf_counter_ns())
         return await self._guarded(call, partial(self._keep_feedback, service_id, read))
 
-    def _unknown(self, service_id: str) -> Reply:
-        del service_id  # whatever a stranger writes into a URL is not repeated
+    def _unknown(self) -> Reply:
         known = ", ".join(self._services) or "none"
         return RefusalError(
             404, "not-found", f"there is no such service; there is: {known}"
@@ -184,8 +186,9 @@ class HookService:
             call.as_of = parse_instant(request.as_of)
         except InstantError as error:
             raise RefusalError(400, "value", f"{place}: {error}") from None
-        except (OverflowError, ValueError):
-            raise RefusalError(400, "value", f"{place}: is outside the calendar") from None
+        if not EARLIEST <= call.as_of <= LATEST:
+            problem = f"is not between {iso(EARLIEST)} and {iso(LATEST)}"
+            raise RefusalError(400, "value", f"{place}: {problem}")
         call.frozen = True
 
     def _drafts(self, service: Service, request: HookRequest) -> list[Draft] | None:

@@ -53,9 +53,7 @@ class SummaryWriter:
 
     def differs(self, actions: Sequence[str]) -> str:
         """Say that draft orders are not what is advised."""
-        return f"The draft order differs from the advice. {self.advice(actions)}".replace(
-            "advice. Consider", "advice; consider"
-        )
+        return f"The draft order differs from the advice; {_inside(self.advice(actions))}"
 
     def no_change(self) -> str:
         """Say that draft orders change what the regime would leave as it is."""
@@ -107,4 +105,5 @@ def _bare(text: str) -> str:
 
 def _inside(text: str) -> str:
     """Return text as it reads in the middle of a sentence; abbreviations keep their capitals."""
-    return text[:1].lower() + text[1:] if text[1:2].islower() else text
+    ordinary = text[1:2].islower() or text.startswith("A ")
+    return text[:1].lower() + text[1:] if ordinary else text

@@ -36,9 +36,9 @@ class Codes(dict[tuple[str | None, str | None], tuple[str, ...]]):
         return codes
 
     def _read(self, system: str | None, code: str | None) -> tuple[str, ...]:
-        # A code without a system means nothing by itself, and one with control characters or
-        # spaces could not be named by any variable.
-        if not code or not code.isprintable() or " " in code:
+        # A code without a system means nothing by itself, unless the site says so. One with
+        # control characters is no code; one with spaces inside is, and a site can map it.
+        if not code or not code.isprintable() or code != code.strip():
             return ()
         own = short_code(system or "", code)
         mapped = self._mapped.get(own, ())

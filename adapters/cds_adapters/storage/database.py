@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,7 @@ def _sqlite(place: URL) -> Engine:
     _make_private(path)
     options = {"isolation_level": None, "timeout": PATIENCE}
     engine = create_engine(place, hide_parameters=True, connect_args=options)
+    event.listen(engine, "do_connect", _expect_file)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin)
     return engine
@@ -131,8 +132,14 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("cds_begin", "BEGIN"))
 
 
+def _expect_file(_dialect: Any, _record: Any, where: Sequence[Any], _options: Any) -> None:
+    """Refuse to let SQLite make a new, empty file where the one we opened has gone."""
+    if not os.path.exists(where[0]):  # noqa: PTH110 - it is a text already
+        raise StorageError(f"the database file {where[0]} was removed; put it back")
+
+
 def _prepare_sqlite(connection: Any, record: Any) -> None:
-    file = Path(connection.execute("PRAGMA database_list").fetchone()[2])
+    file = connection.execute("PRAGMA database_list").fetchone()[2]
     _use_log(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -158,17 +165,17 @@ def _use_log(connection: sqlite3.Connection) -> None:
         return
 
 
-def _identity(file: Path) -> tuple[int, int]:
-    found = file.stat()
+def _identity(file: str) -> tuple[int, int]:
+    found = os.stat(file)  # noqa: PTH116 - asked at every commit, and a Path costs twice as much
     return found.st_dev, found.st_ino
 
 
-def check_file(connection: Connection) -> None:
+def check_file(info: Mapping[str, Any]) -> None:
     """Refuse to go on with a SQLite file that was removed or replaced under the connection.
 
     The system would let us write to it until we close it, and then everything would be gone.
     """
-    known = connection.info.get("file")
+    known = info.get("file")
     if known is None:
         return
     file, identity = known

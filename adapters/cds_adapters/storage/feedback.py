@@ -74,7 +74,7 @@ class FeedbackStore:
         try:
             with immediate(self._engine).begin() as connection:
                 stored = _store_all(connection, [_cleaned(item) for item in items])
-                check_file(connection)
+                check_file(connection.info)
         except (SQLAlchemyError, StorageError) as error:
             raise FeedbackError(
                 f"the feedback could not be stored: {cause(error)}; send it again later"

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from cds_adapters.cds_hooks.hooks import SERVED
 from cds_adapters.site import Site
 from cds_adapters.storage.records import AuditRecord, Feedback
 from cds_adapters.storage.shelf import Shelf, ShelfError
@@ -27,7 +28,7 @@ from cds_engine.decide.decide import decide
 from cds_engine.decide.regime import Regime
 from cds_engine.vocabulary.time import Instant
 
-HOOKS = ("patient-view", "order-select", "order-sign", "encounter-start", "encounter-discharge")
+HOOKS = tuple(hook.name for hook in SERVED)
 RECENT = 25
 
 
