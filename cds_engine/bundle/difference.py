@@ -116,11 +116,12 @@ def _fields(
 ) -> Iterator[Change]:
     """Compare two parts of one kind field by field; None has no field at all."""
     part = new or old
-    for field in type(part).model_fields if part else ():
+    for field, info in type(part).model_fields.items() if part else ():
         before, after = getattr(old, field, None), getattr(new, field, None)
         if field == "derive" and before and after:
             continue  # compared as criteria, not as text
-        yield from field_changes(f"{place}.{field}", f"{what}: {field}", before, after)
+        name = info.alias or field
+        yield from field_changes(f"{place}.{name}", f"{what}: {name}", before, after)
 
 
 def _safeguards(bundle: RuleBundle) -> list[Guard]:

@@ -79,8 +79,8 @@ def adherence(variable: Variable, events: Sequence[Event], as_of: Instant) -> Fi
     overlapping fills extend each other. Dispenses count; where there is none, prescriptions with
     a stated supply do.
     """
-    fills = _fills(events, "dispense") or _fills(events, "request")
-    inside, _, astride = split(fills, window_start(variable.window, as_of))
+    supplied = _fills(events, "dispense") or _fills(events, "request")
+    inside, _, astride = split(supplied, window_start(variable.window, as_of))
     if astride or any(is_vague(time_of(e)) for e in inside):
         detail = "a fill is dated too vaguely, or not at all, to tell which days it covers"
         return Missing("unresolved", detail, event_readings(inside + astride))
@@ -97,7 +97,8 @@ def adherence(variable: Variable, events: Sequence[Event], as_of: Instant) -> Fi
         free_from = begin + supply
         covered += max(0.0, min(free_from, days) - min(begin, days))
     share = round(covered / days, variable.decimals) + 0.0
-    return Known(share, event_readings(inside), f"{len(timed)} fills over {days} days")
+    fills = "1 fill" if len(timed) == 1 else f"{len(timed)} fills"
+    return Known(share, event_readings(inside), f"{fills} over {days} days")
 
 
 def _fills(events: Sequence[Event], kind: str) -> list[Event]:

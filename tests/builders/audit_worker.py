@@ -45,7 +45,7 @@ def obey(store: AuditStore) -> None:
                 try:
                     store.append(record).result(20)
                 except AuditError as error:
-                    say(f"failed {error}")
+                    say(f"failed {record.id} {error}")
                 else:
                     say(f"stored {record.id}")
             case "full":

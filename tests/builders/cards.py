@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from cds_adapters.cds_hooks.cards import CardContext, CardRenderer, Rendered
@@ -18,6 +19,9 @@ from cds_engine.vocabulary.time import DAY, instant
 from cds_engine.vocabulary.value import Scalar, Span
 
 AS_OF = instant(datetime(2025, 4, 7, 9, 30, tzinfo=UTC))
+
+UNHURRIED = settings(deadline=None, suppress_health_check=(HealthCheck.too_slow,))
+"""For property tests: how busy a machine is proves nothing about cards."""
 
 STEPPED = """
 regime: stepped-care

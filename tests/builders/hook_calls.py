@@ -5,9 +5,11 @@ import copy
 import json
 import uuid
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import httpx
+from fakes.hook_logs import FakeAudit, FakeFeedback
 from fastapi import FastAPI
 
 from cds_adapters.cds_hooks.discovery import PLAIN_OFFER, Offer
@@ -18,7 +20,6 @@ from cds_adapters.site import Site
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.bundle.read import read_bundle
 from cds_engine.decide.regime import Regime
-from fakes.hook_logs import FakeAudit, FakeFeedback
 
 NOW = "2025-06-02T09:00:00Z"
 PATIENT = "patient-1"
@@ -83,6 +84,7 @@ stages:
 """
 
 
+@cache
 def bundle_of(text: str = RULES) -> RuleBundle:
     return read_bundle({"bundle.yaml": text.encode()})
 
@@ -106,7 +108,9 @@ def observation(
     }
 
 
-def pressure(identifier: str = "sbp-1", value: float = 152, at: str = "2025-06-01T08:00:00Z") -> Json:
+def pressure(
+    identifier: str = "sbp-1", value: float = 152, at: str = "2025-06-01T08:00:00Z"
+) -> Json:
     return observation(identifier, "8480-6", value, "mm[Hg]", at)
 
 
@@ -125,7 +129,9 @@ def condition(identifier: str = "condition-1") -> Json:
     return {
         "resourceType": "Condition",
         "id": identifier,
-        "clinicalStatus": {"coding": [{"system": f"{system}/condition-clinical", "code": "active"}]},
+        "clinicalStatus": {
+            "coding": [{"system": f"{system}/condition-clinical", "code": "active"}]
+        },
         "verificationStatus": {
             "coding": [{"system": f"{system}/condition-ver-status", "code": "confirmed"}]
         },
@@ -144,9 +150,7 @@ def prescription(identifier: str = "rx-1", **fields: Any) -> Json:
         "subject": {"reference": f"Patient/{PATIENT}"},
         "authoredOn": "2025-03-01T08:00:00Z",
         "medicationCodeableConcept": {
-            "coding": [
-                {"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "314076"}
-            ]
+            "coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "314076"}]
         },
         **fields,
     }

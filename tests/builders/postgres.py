@@ -58,6 +58,8 @@ class PostgresServer:
         """Start the server and wait until it answers."""
         arguments = [str(self.binaries / "postgres"), "-D", str(self.folder / "data")]
         arguments += ["-k", str(self.folder), "-c", "listen_addresses="]
+        # After a stop like ours every file would be opened and synced one by one.
+        arguments += ["-c", "recovery_init_sync_method=syncfs"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(arguments, stdout=log, stderr=log, **self._who())
         deadline = time.monotonic() + 30

@@ -264,7 +264,7 @@ def a_document(**overrides: Any) -> Json:
                 "stage": "three_months", "when": "step is lifestyle and weeks_on_step >= 10",
                 "choose": ["add_ace", "monitor"],
                 "rule": [
-                    {"when": "uncontrolled", "then": "add_ace", "because": "Advice was not enough."},
+                    {"when": "uncontrolled", "then": "add_ace", "because": "It was not enough."},
                     {"otherwise": "monitor"},
                 ],
             },
@@ -331,3 +331,9 @@ def a_history(*, deceased: bool = False, as_of: Instant = AS_OF, **values: Any) 
             is_number = isinstance(value, int) and not isinstance(value, bool)
             findings[name] = Known(float(value) if is_number else value)
     return History(as_of, findings, deceased)
+
+
+def a_small_history(**values: Any) -> History:
+    """Return a history for the small regime; what is not named is missing."""
+    everything: Json = dict.fromkeys(("x", "y", "p", "q", "risk")) | values
+    return a_history(**everything)

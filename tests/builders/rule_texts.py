@@ -1,5 +1,7 @@
 """A small rule bundle as text, and variations of it."""
 
+from functools import cache
+
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.bundle.read import read_bundle
 
@@ -66,6 +68,7 @@ cases:
 """
 
 
+@cache
 def pressure(*replacements: tuple[str, str], cases: str = CASES) -> RuleBundle:
     """Read the bundle with texts replaced; each must be there."""
     text = TEXT

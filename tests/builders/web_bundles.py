@@ -244,6 +244,14 @@ class Visit:
         add_pages(app, Pages(self.shelf, regimes, self.audit, self.site, lambda: NOW))
         return app
 
+    def fresh(self) -> "Visit":
+        """Forget what was stored and which cookies were given; return this visit."""
+        self.audit.records.clear()
+        self.audit.feedback.clear()
+        self.audit.fault = None
+        self.cookies.clear()
+        return self
+
     async def send(
         self, method: str, path: str, headers: Mapping[str, str] = {}, body: str = ""
     ) -> httpx.Response:

@@ -74,7 +74,7 @@ def read_answer(raw: Raw | None, query: Query, as_of: Instant) -> DecodedBundle 
 def read_page(raw: Raw | bytes, query: Query) -> DecodedBundle | Lacking:
     """Return one answer to a query, whether or not another page follows."""
     try:
-        page = decode_bundle(raw)
+        page = decode_bundle(raw, unique=True)
     except FHIRError as fault:
         if _is_untyped(raw):
             return _wrong_type(query)

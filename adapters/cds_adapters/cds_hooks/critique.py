@@ -98,7 +98,7 @@ class Critic:
             if action in guard.never:
                 trace: Trace = []
                 verdict = guard.when.evaluate(decision.state, trace)  # type: ignore[arg-type]
-                if verdict is True:
+                if verdict is not False:
                     found.append(Objection(guard, verdict, trace))
         return tuple(found)
 

@@ -18,6 +18,7 @@ from cds_adapters.cds_hooks.hooks import Hook
 from cds_adapters.cds_hooks.outcomes import IssueCode, RefusalError
 from cds_adapters.fhir.duplicate_keys import refuse_duplicate_keys
 from cds_adapters.fhir.errors import FHIRError
+from cds_adapters.fhir.whole import lost_nothing
 
 AS_OF = "org.cds-engine.as-of"
 """The request extension that sets the instant of one call, where a site allows it."""
@@ -63,12 +64,15 @@ class HookRequest:
     lenient: tuple[str, ...] = ()
 
 
-class _Wire(Struct, rename="camel"):
+_ABSENT = Raw()
+
+
+class _Wire(Struct, rename="camel", omit_defaults=True):
     hook: str
     hook_instance: str
     context: Raw
     fhir_server: str | None = None
-    fhir_authorization: Raw = Raw()
+    fhir_authorization: Raw = _ABSENT
     prefetch: dict[str, Raw] | None = None
     extension: dict[str, Raw] | None = None
 
@@ -105,10 +109,7 @@ def read_request(
         RefusalError: 400, naming the field.
     """
     wire = _decoded(_body, data, "the body")
-    try:
-        refuse_duplicate_keys(data)
-    except FHIRError as fault:
-        raise _refusal("structure", "the body", str(fault)) from None
+    _refuse_duplicates(data, wire)
     if wire.hook != hook.name:
         problem = f"{_shown(wire.hook)} is not {hook.name}, the hook of this service"
         raise _refusal("value", "hook", f"{problem}; call the service of that hook instead")
@@ -127,6 +128,19 @@ def read_request(
         as_of=_as_of(wire.extension or {}),
         lenient=lenient,
     )
+
+
+def _refuse_duplicates(data: bytes, wire: _Wire) -> None:
+    """Refuse a key that stands twice; what prefetch holds is checked where it is decoded."""
+    try:
+        if not lost_nothing(data, wire):
+            refuse_duplicate_keys(data)
+            return
+        for part in (wire.context, wire.fhir_authorization):
+            if memoryview(part):
+                refuse_duplicate_keys(bytes(part))
+    except FHIRError as fault:
+        raise _refusal("structure", "the body", str(fault)) from None
 
 
 def is_null(raw: Raw) -> bool:

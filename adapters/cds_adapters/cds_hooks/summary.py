@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from cds_adapters.cds_hooks.markdown import plain, shorten
 from cds_engine.bundle.model import RuleBundle
-from cds_engine.decide.decision import Decision, Reason
+from cds_engine.decide.decision import Decision
 from cds_engine.history.value import History, Known, MissingReason
 from cds_engine.vocabulary.time import iso_date
 
@@ -40,7 +40,7 @@ class SummaryWriter:
 
     def no_advice(self, decision: Decision, history: History) -> str:
         """Say what keeps the regime from giving advice."""
-        return f"No advice on {self._title}: {self._obstacle(decision.reasons, history)}"
+        return f"No advice on {self._title}: {self._obstacle(decision, history)}"
 
     def barred(self, action: str, because: str) -> str:
         """Say that a safeguard bars an order."""
@@ -64,10 +64,14 @@ class SummaryWriter:
         mark = f"[{watermark(decision)}] " if frozen else ""
         return shorten(mark + plain(text), MAX_SUMMARY)
 
-    def _obstacle(self, reasons: Sequence[Reason], history: History) -> str:
-        inputs = [name for reason in reasons for name in reason.variables]
-        if not reasons[0].variables:
-            return _inside(_bare(reasons[0].text))
+    def _obstacle(self, decision: Decision, history: History) -> str:
+        main = decision.reasons[0]
+        if main.code == "safeguard":
+            causes = dict.fromkeys(_bare(item.because) for item in decision.judgement.removed)
+            return f"barred by a safeguard: {_inside('; '.join(causes))}"
+        if not main.variables:
+            return _inside(_bare(main.text))
+        inputs = [name for reason in decision.reasons for name in reason.variables]
         return _and_more([self._gap(name, history) for name in inputs])
 
     def _gap(self, name: str, history: History) -> str:
@@ -79,7 +83,8 @@ class SummaryWriter:
         if reason in _GAPS:
             return _GAPS[reason].format(label)
         variable = self._bundle.variables[name]
-        if variable.source != "observation":
+        measured = variable.source == "observation" and self._bundle.kinds[name].type == "number"
+        if not measured or variable.before:
             return f"{label} is not known"
         if variable.window is None:
             return f"no {label} on record"

@@ -21,7 +21,6 @@ from cds_adapters.cds_hooks.answers import (
 from cds_adapters.cds_hooks.prefetch import Query
 from cds_adapters.cds_hooks.request import Access
 from cds_adapters.fhir.decode import DecodedBundle, merged
-from cds_adapters.fhir.duplicate_keys import refuse_duplicate_keys
 from cds_adapters.fhir.errors import FHIRError
 from cds_engine.errors import CDSError
 
@@ -176,7 +175,6 @@ def _result(task: "asyncio.Task[DecodedBundle]") -> DecodedBundle | UpstreamErro
 
 def _page(body: bytes, query: Query) -> DecodedBundle:
     try:
-        refuse_duplicate_keys(body)
         page = read_page(body, query)
     except (FHIRError, MalformedAnswerError) as fault:
         raise UpstreamError(f"the FHIR server's answer cannot be read: {fault}") from None
@@ -249,6 +247,8 @@ class _Base:
             url = httpx.URL(f"{self}/").join(link)
         except (httpx.InvalidURL, TypeError, ValueError):
             raise UpstreamError("the link to the next page is no URL") from None
+        if not link:
+            raise UpstreamError("the link to the next page is empty")
         return self._checked(url)
 
     def _checked(self, url: httpx.URL) -> httpx.URL:

@@ -15,6 +15,7 @@ from cds_adapters.fhir.references import local_reference
 from cds_adapters.fhir.resources import Medication, OfMedication
 from cds_adapters.fhir.site_map import PLAIN, SiteMap
 from cds_adapters.fhir.tables import Times, Units
+from cds_adapters.fhir.times import sortable
 from cds_engine.history.event import Time
 from cds_engine.vocabulary.time import Instant
 from cds_engine.vocabulary.units import StatedUnit
@@ -68,16 +69,15 @@ class Context:
         """Return a quantity's unit as stated."""
         return _units[quantity.code, quantity.system, quantity.unit]
 
-    def version(self, meta: Meta | None) -> Version:
-        """Return what orders the versions of one resource: its number, then when it was stored.
-
-        The instant is written with leading zeros, so that text compares as instants do.
-        """
+    @staticmethod
+    def version(meta: Meta | None) -> Version:
+        """Return what orders the versions of one resource: its number, then when it was stored."""
         if meta is None:
             return NO_VERSION
-        number, stored = meta.version_id or "", self.time(meta.last_updated)
+        number = meta.version_id or ""
         plain = number.isascii() and number.isdigit() and len(number) <= 18
-        return int(number) if plain else 0, f"{max(stored.end, 0):020}" if stored else ""
+        stored = "" if meta.last_updated is None else sortable(meta.last_updated)
+        return int(number) if plain else 0, stored
 
     def known(self, meta: Meta | None, status: str, said: Time | None) -> tuple[Version, Instant]:
         """Return a resource's version, and when the record came to know it as it now stands.
@@ -85,16 +85,16 @@ class Context:
         ``said`` is when it says it was recorded, or else when the thing was. A version that
         changes an earlier one was not known before the server stored it.
         """
-        version = NO_VERSION if meta is None else self.version(meta)
+        version = self.version(meta)
+        if said is not None and version[0] <= 1 and status not in REVISED:
+            return version, said.end
         stored = None if meta is None else self.time(meta.last_updated)
         if said is None:
             if stored is None:
                 no_time = "no time says when it was or when it became known"
                 raise NotUsedError(no_time, gap=status not in VOID)
             return version, stored.end
-        if stored is not None and (version[0] > 1 or status in REVISED):
-            return version, max(said.end, stored.end)
-        return version, said.end
+        return version, said.end if stored is None else max(said.end, stored.end)
 
     def medication_codes(self, resource: OfMedication, status: str) -> tuple[str, ...]:
         """Return the codes of a medication that is given in place or referred to.

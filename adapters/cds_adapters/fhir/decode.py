@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import Raw, Struct, structs
 
+from cds_adapters.fhir.duplicate_keys import refuse_duplicate_keys
 from cds_adapters.fhir.errors import FHIRError
 from cds_adapters.fhir.references import local_reference, new_id
 from cds_adapters.fhir.resources import (
@@ -28,6 +29,7 @@ from cds_adapters.fhir.resources import (
     UsedResource,
 )
 from cds_adapters.fhir.troubles import Trouble, glimpse, is_id, trouble_with
+from cds_adapters.fhir.whole import lost_nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +82,33 @@ _tag = msgspec.json.Decoder(_Tag)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 
 
-def decode_bundle(data: bytes | Raw, name: str = "Bundle") -> DecodedBundle:
+def decode_bundle(
+    data: bytes | Raw, name: str = "Bundle", *, unique: bool = False
+) -> DecodedBundle:
     """Read a Bundle, or a single resource, or ``null``, which holds nothing.
 
     ``name`` stands for the body where a resource in it cannot be named otherwise. Raises FHIRError
-    where the body as a whole cannot be read. Does not look for keys that stand twice in an object
-    (see ``refuse_duplicate_keys``).
+    where the body as a whole cannot be read, and, if keys must be ``unique``, where one stands
+    twice in an object.
     """
     try:
-        return _decoded(data, name)
+        return _decoded(data, name, unique=unique)
     except RecursionError:
         raise FHIRError("the JSON is nested too deeply to be FHIR; send it flat") from None
     except _UNREADABLE as fault:
         raise FHIRError(f"the body is not JSON: {fault}") from None
 
 
-def _decoded(data: bytes | Raw, name: str) -> DecodedBundle:
+def _decoded(data: bytes | Raw, name: str, *, unique: bool) -> DecodedBundle:
     try:
-        return _collected(_body.decode(data), name)
+        body = _body.decode(data)
     except msgspec.ValidationError as fault:
+        if unique:
+            refuse_duplicate_keys(bytes(data))
         return _piecewise(data, name, fault)
+    if unique and not lost_nothing(data, body):
+        refuse_duplicate_keys(bytes(data))
+    return _collected(body, name)
 
 
 def decode_resource(data: bytes | Raw, place: str, full_url: str | None = None) -> DecodedBundle:

@@ -6,25 +6,30 @@ the others mean is declared. Numbers written as text, and text written as number
 
 from msgspec import Struct
 
+from cds_adapters.fhir.whole import whole
+
 
 class Anything(Struct, frozen=True, gc=False):
     """Any JSON object: it matters that it is there, not what it says."""
 
 
-class Coding(Struct, frozen=True, gc=False):
+@whole
+class Coding(Struct, frozen=True, gc=False, omit_defaults=True):
     """A code in a system."""
 
     system: str | None = None
     code: str | None = None
 
 
-class CodeableConcept(Struct, frozen=True, gc=False):
+@whole
+class CodeableConcept(Struct, frozen=True, gc=False, omit_defaults=True):
     """A meaning, by codes that say the same in several systems; its text is not used."""
 
     coding: tuple[Coding, ...] = ()
 
 
-class Quantity(Struct, frozen=True, gc=False):
+@whole
+class Quantity(Struct, frozen=True, gc=False, omit_defaults=True):
     """A number with its unit, and whether it is a bound rather than the value itself."""
 
     value: float | None = None
@@ -34,33 +39,38 @@ class Quantity(Struct, frozen=True, gc=False):
     code: str | None = None
 
 
-class Range(Struct, frozen=True, gc=False):
+@whole
+class Range(Struct, frozen=True, gc=False, omit_defaults=True):
     """A number known to lie between two others."""
 
     low: Quantity | None = None
     high: Quantity | None = None
 
 
-class Period(Struct, frozen=True, gc=False):
+@whole
+class Period(Struct, frozen=True, gc=False, omit_defaults=True):
     """A stretch of time; a missing end means still open or not known."""
 
     start: str | None = None
     end: str | None = None
 
 
-class Timing(Struct, frozen=True, gc=False):
+@whole
+class Timing(Struct, frozen=True, gc=False, omit_defaults=True):
     """The moments at which something happened."""
 
     event: tuple[str, ...] = ()
 
 
-class Reference(Struct, frozen=True, gc=False):
+@whole
+class Reference(Struct, frozen=True, gc=False, omit_defaults=True):
     """A pointer to another resource."""
 
     reference: str | None = None
 
 
-class Meta(Struct, frozen=True, gc=False, rename="camel"):
+@whole
+class Meta(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """Which version of a resource this is, and when the server stored it."""
 
     version_id: str | None = None

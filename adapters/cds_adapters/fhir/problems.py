@@ -18,10 +18,7 @@ from cds_engine.history.event import Event, EventKind, Time
 
 
 def condition_events(resource: Condition, context: Context, source: str) -> list[Event]:
-    """Return the event of a condition.
-
-    A condition that is called active although an end is given contradicts itself: doubt.
-    """
+    """Return the event of a condition; one that is called active has not ended, by that alone."""
     until = _abated(resource, context)
     abated = until is not None or _abated_without_time(resource)
     return _event("condition", resource, context, source, until, abated)
@@ -57,7 +54,7 @@ def _event(
             status=status,
             until=until,
             ended=clinical in OVER or (not clinical and abated),
-            doubt=verification in DOUBTFUL or (abated and bool(clinical) and clinical not in OVER),
+            doubt=verification in DOUBTFUL,
         )
     ]
 

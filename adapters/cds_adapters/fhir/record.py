@@ -79,8 +79,8 @@ def foreign_patients(
     """Return the ids of all patients other than this one to whom any of the resources belongs."""
     subjects = Subjects(urls)
     resources = tuple(resources)
-    stated = {subject for one in resources if (subject := getattr(one, "subject", None))}
-    found = {subjects[subject.reference] for subject in stated}
+    stated = {s.reference for one in resources if (s := getattr(one, "subject", None))}
+    found = {subjects[reference] for reference in stated}
     found |= {one.id for one in resources if type(one) is Patient}
     found |= {patient_of_trouble(trouble, subjects) for trouble in troubles}
     return tuple(sorted(one for one in found if one is not None and one != patient_id))

@@ -22,6 +22,7 @@ from cds_adapters.fhir.elements import (
     Timing,
 )
 from cds_adapters.fhir.r4_types import UNUSED_TYPES
+from cds_adapters.fhir.whole import whole
 
 _TAG = "resourceType"
 
@@ -39,6 +40,7 @@ class Unused(Struct, frozen=True, gc=False, tag_field=_TAG, tag=""):
     """A resource of a type that no decision rests on."""
 
 
+@whole
 class Patient(Resource, frozen=True, gc=False, rename="camel", tag="Patient"):
     """A person under care."""
 
@@ -54,6 +56,7 @@ class OfPatient(Resource, frozen=True, gc=False, rename="camel"):
     subject: Reference | None = None
 
 
+@whole
 class Component(Struct, frozen=True, gc=False, rename="camel"):
     """One part of a panel, or an observation's own answer: at most one of the values is given."""
 
@@ -73,6 +76,7 @@ class Component(Struct, frozen=True, gc=False, rename="camel"):
     value_period: Anything | None = None
 
 
+@whole
 class Observation(OfPatient, frozen=True, gc=False, rename="camel", tag="Observation"):
     """A measurement, a finding or an answer; ``focus`` says if it is about somebody else."""
 
@@ -99,6 +103,7 @@ class Observation(OfPatient, frozen=True, gc=False, rename="camel", tag="Observa
     component: tuple[Component, ...] = ()
 
 
+@whole
 class Condition(OfPatient, frozen=True, gc=False, rename="camel", tag="Condition"):
     """A problem or diagnosis."""
 
@@ -116,6 +121,7 @@ class Condition(OfPatient, frozen=True, gc=False, rename="camel", tag="Condition
     recorded_date: str | None = None
 
 
+@whole
 class AllergyIntolerance(Resource, frozen=True, gc=False, rename="camel", tag="AllergyIntolerance"):
     """A risk of harm from a substance."""
 
@@ -128,6 +134,7 @@ class AllergyIntolerance(Resource, frozen=True, gc=False, rename="camel", tag="A
     recorded_date: str | None = None
 
 
+@whole
 class Medication(Resource, frozen=True, gc=False, rename="camel", tag="Medication"):
     """A product that others refer to."""
 
@@ -144,6 +151,7 @@ class OfMedication(OfPatient, frozen=True, gc=False, rename="camel"):
     contained: tuple[Raw, ...] = ()
 
 
+@whole
 class DispenseRequest(Struct, frozen=True, gc=False, rename="camel"):
     """How much of a prescription may be handed over."""
 
@@ -152,6 +160,7 @@ class DispenseRequest(Struct, frozen=True, gc=False, rename="camel"):
     expected_supply_duration: Quantity | None = None
 
 
+@whole
 class MedicationRequest(
     OfMedication, frozen=True, gc=False, rename="camel", tag="MedicationRequest"
 ):
@@ -163,6 +172,7 @@ class MedicationRequest(
     dispense_request: DispenseRequest | None = None
 
 
+@whole
 class MedicationStatement(
     OfMedication, frozen=True, gc=False, rename="camel", tag="MedicationStatement"
 ):
@@ -173,6 +183,7 @@ class MedicationStatement(
     date_asserted: str | None = None
 
 
+@whole
 class MedicationDispense(
     OfMedication, frozen=True, gc=False, rename="camel", tag="MedicationDispense"
 ):
@@ -183,6 +194,7 @@ class MedicationDispense(
     days_supply: Quantity | None = None
 
 
+@whole
 class MedicationAdministration(
     OfMedication, frozen=True, gc=False, rename="camel", tag="MedicationAdministration"
 ):
@@ -192,6 +204,7 @@ class MedicationAdministration(
     effective_period: Period | None = None
 
 
+@whole
 class Procedure(OfPatient, frozen=True, gc=False, rename="camel", tag="Procedure"):
     """Something done to or with a patient."""
 
@@ -201,6 +214,7 @@ class Procedure(OfPatient, frozen=True, gc=False, rename="camel", tag="Procedure
     performed_period: Period | None = None
 
 
+@whole
 class ServiceRequest(OfPatient, frozen=True, gc=False, rename="camel", tag="ServiceRequest"):
     """An order for something that is no drug."""
 
@@ -211,6 +225,7 @@ class ServiceRequest(OfPatient, frozen=True, gc=False, rename="camel", tag="Serv
     authored_on: str | None = None
 
 
+@whole
 class ActivityDetail(Struct, frozen=True, gc=False, rename="camel"):
     """What a step of a care plan is."""
 
@@ -219,6 +234,7 @@ class ActivityDetail(Struct, frozen=True, gc=False, rename="camel"):
     code: CodeableConcept | None = None
 
 
+@whole
 class Activity(Struct, frozen=True, gc=False, rename="camel"):
     """A step of a care plan."""
 
@@ -226,6 +242,7 @@ class Activity(Struct, frozen=True, gc=False, rename="camel"):
     detail: ActivityDetail | None = None
 
 
+@whole
 class CarePlan(OfPatient, frozen=True, gc=False, rename="camel", tag="CarePlan"):
     """What a team intends to do for a patient."""
 
@@ -237,6 +254,7 @@ class CarePlan(OfPatient, frozen=True, gc=False, rename="camel", tag="CarePlan")
     activity: tuple[Activity, ...] = ()
 
 
+@whole
 class Encounter(OfPatient, frozen=True, gc=False, rename="camel", tag="Encounter"):
     """A meeting of a patient and a provider of care."""
 
@@ -260,6 +278,7 @@ class OperationOutcome(Struct, frozen=True, gc=False, tag_field=_TAG, tag="Opera
     issue: tuple[Issue, ...] = ()
 
 
+@whole
 class Link(Struct, frozen=True, gc=False):
     """Where another page of a search is."""
 
@@ -267,12 +286,14 @@ class Link(Struct, frozen=True, gc=False):
     url: str | None = None
 
 
+@whole
 class Search(Struct, frozen=True, gc=False):
     """Why an entry is in a page of results: ``match``, ``include`` or ``outcome``."""
 
     mode: str | None = None
 
 
+@whole
 class Response(Struct, frozen=True, gc=False):
     """How a server answered one entry of a batch."""
 
@@ -298,6 +319,7 @@ UsedResource = PatientResource | Patient | Medication
 """Whatever a record is built from."""
 
 
+@whole
 class Entry(Struct, frozen=True, gc=False, rename="camel"):
     """One resource of a Bundle, with the address that references inside the Bundle use."""
 
@@ -307,6 +329,7 @@ class Entry(Struct, frozen=True, gc=False, rename="camel"):
     response: Response | None = None
 
 
+@whole
 class Bundle(Struct, frozen=True, gc=False, tag_field=_TAG, tag="Bundle"):
     """A page of search results, a transaction or a collection."""
 

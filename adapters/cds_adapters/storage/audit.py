@@ -99,6 +99,7 @@ class AuditStore(AuditReader):
 
     def _give_up(self, future: "asyncio.Future[Receipt]") -> None:
         if not future.done():
+            self._writer.is_late(self._patience)
             future.set_exception(
                 AuditError(f"the database took longer than {self._patience:g} seconds")
             )

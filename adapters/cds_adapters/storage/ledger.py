@@ -48,6 +48,8 @@ class _Driver(Protocol):
 
     def insert(self, cursor: Any, rows: Rows, cards: Rows) -> None: ...
 
+    def settle(self, cursor: Any) -> None: ...
+
 
 class _Sqlite:
     begin = "BEGIN IMMEDIATE"  # one that only reads at first could be overtaken before it writes
@@ -60,6 +62,19 @@ class _Sqlite:
         cursor.executemany(self._row, rows)
         if cards:
             cursor.executemany(self._card, cards)
+
+    def settle(self, cursor: Any) -> None:
+        """Empty the log into the database file, which writes all of its pages once more.
+
+        After a failed fsync the system takes the pages of the log for written although they may
+        not be, and what we add behind them would be lost with them when the power fails.
+        """
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if cursor.fetchone()[0]:
+            raise StorageError(
+                "after a failed commit the log must be emptied first, and somebody is reading it; "
+                "this is tried again"
+            )
 
 
 class _Postgresql:
@@ -82,6 +97,9 @@ class _Postgresql:
             for row in rows:
                 copy.write_row(row)
 
+    def settle(self, cursor: Any) -> None:
+        """Do nothing: the server itself never goes on after a failed fsync."""
+
 
 class Ledger:
     """The one writer of audit rows of a process; used by one thread only."""
@@ -90,13 +108,14 @@ class Ledger:
         self._engine = engine
         self._driver: _Driver = _Sqlite() if engine.dialect.name == "sqlite" else _Postgresql()
         self._connection: PoolProxiedConnection | None = None
+        self._in_doubt = False
 
     def append(self, entries: Sequence[Entry]) -> list[Receipt]:
         """Store the entries in their order; return once the commit that holds them is durable.
 
         Raises:
-            Exception: whatever the database says; then none of the entries is acknowledged, and
-                unless the failure was the commit's own, none is stored.
+            Exception: whatever the database says; then none of the entries is acknowledged.
+                They are not stored, except that after a failed commit they may turn up.
         """
         with self._locked() as (cursor, last):
             rows, cards, receipts = [], [], []
@@ -118,7 +137,7 @@ class Ledger:
             cursor.execute(self._driver.move, last)
 
     def close(self) -> None:
-        """Give the connection up, with what is not committed on it; the next use takes a new one."""
+        """Give the connection up, with what it has not committed; the next use takes a new one."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -137,7 +156,9 @@ class Ledger:
             cursor, last = self._begin()
             yield cursor, last
             check_file(self._connected().info)
+            self._in_doubt = True
             cursor.execute("COMMIT")
+            self._in_doubt = False
         except BaseException:
             self.close()
             raise
@@ -155,6 +176,9 @@ class Ledger:
 
     def _take_head(self) -> tuple[Any, Receipt]:
         cursor = self._connected().cursor()
+        if self._in_doubt:
+            self._driver.settle(cursor)
+            self._in_doubt = False
         cursor.execute(self._driver.begin)
         cursor.execute(self._driver.head)
         found = cursor.fetchone()

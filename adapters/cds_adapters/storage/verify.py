@@ -211,7 +211,7 @@ def differing(record: AuditRecord, bundle: RuleBundle) -> tuple[str, ...]:
 
 def _differing_fields(record: AuditRecord, again: Plain) -> list[str]:
     try:
-        stored = json.loads(record.decision)
+        stored = dict(json.loads(record.decision))
         names = sorted({*stored, *again})
     except (TypeError, ValueError) as error:
         return [f"decision (unreadable: {type(error).__name__})"]

@@ -89,6 +89,10 @@ class Writer:
                 )
             self._queue.put(waiting)
 
+    def is_late(self, seconds: float) -> None:
+        """Note that a waiter gave up; the next commit, or the next probe, clears it."""
+        self._is_sick(f"the database took longer than {seconds:g} seconds")
+
     def stuck_for(self) -> float:
         """Return for how many seconds the batch under way has been taking."""
         began = self._began

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cds_adapters.web.words import REASONS, Calendar, spoken
-from cds_engine.bundle.model import DecisionList, RuleBundle
+from cds_engine.bundle.describe import stage_description
+from cds_engine.bundle.model import RuleBundle
 from cds_engine.criteria.syntax import IntegerForm, Verdict
 from cds_engine.criteria.words import criterion_words
 from cds_engine.decide.decision import Decision
@@ -112,7 +113,7 @@ class _Teller:
         self.removed_by = {guard.place: guard.never for guard in bundle.safeguards}
         self.removed = {item.action for item in decision.judgement.removed}
         self.course = {n for n, v in bundle.variables.items() if v.source == "course"}
-        self.lines = dict(_lines(bundle, decision.stage))
+        self.lines = _lines(bundle, decision.stage)
 
     def tell(self) -> Account:
         decision = self.decision
@@ -241,16 +242,8 @@ def _pick(verdict: Verdict, words: tuple[str, ...]) -> str:
 
 
 def _lines(bundle: RuleBundle, stage: str | None) -> Mapping[str, str]:
-    """Number the lines of a stage's list as pages show them: 1, 2, 2.1, ..."""
-    rule = bundle.stage(stage).rule if stage else None
-    return line_numbers(rule) if isinstance(rule, DecisionList) else {}
-
-
-def line_numbers(rule: DecisionList, prefix: str = "") -> dict[str, str]:
-    """Return place -> number for every line of a list."""
-    found: dict[str, str] = {}
-    for at, branch in enumerate(rule.branches, 1):
-        found[branch.place] = f"{prefix}{at}"
-        if branch.rule:
-            found |= line_numbers(branch.rule, f"{prefix}{at}.")
-    return found
+    """Number the lines of a stage's list as the version's own page does: 1, 2, 2.1, ..."""
+    if stage is None:
+        return {}
+    said = stage_description(bundle, bundle.stage(stage))
+    return {row.place: row.number for row in said.rows}

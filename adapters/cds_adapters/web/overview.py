@@ -6,9 +6,10 @@ from typing import Protocol
 
 from cds_adapters.storage.records import AuditRecord
 from cds_adapters.storage.shelf import Shelf
-from cds_adapters.web.regimeview import aim_words, population_words
-from cds_adapters.web.words import OUTCOMES
+from cds_adapters.web.words import OUTCOMES, spoken
+from cds_engine.bundle.describe import aim_words
 from cds_engine.bundle.model import RuleBundle
+from cds_engine.criteria.words import criterion_words
 
 
 class Counter(Protocol):
@@ -64,11 +65,12 @@ def recent_rows(shelf: Shelf, records: Sequence[AuditRecord]) -> tuple[RecentRow
 
 def _regime(versions: tuple[RuleBundle, ...], counter: Counter, hooks: Sequence[str]) -> RegimeRow:
     served, older = versions[-1], versions[-2::-1]
+    shown = spoken(served)
     counts = tuple(_counts(counter.outcome_counts(served.regime, served.version)))
     return RegimeRow(
         bundle=served,
-        aim=aim_words(served, served.document.aim),
-        population=population_words(served),
+        aim=aim_words(shown),
+        population=criterion_words(shown.population, shown.kinds),
         services=tuple((hook, f"{served.regime}-{hook}") for hook in hooks),
         counts=counts,
         total=sum(row.count for row in counts),

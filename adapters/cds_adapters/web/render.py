@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse
 
 from cds_adapters.site import Site
 from cds_adapters.web.errors import PageError
-from cds_adapters.web.words import GAPS, OUTCOMES, REASONS, Calendar, unit_words, yes_no
+from cds_adapters.web.words import GAPS, OUTCOMES, REASONS, Calendar, sentence, unit_words, yes_no
 from cds_engine import SEMANTICS_VERSION, __version__
 
 _HERE = Path(__file__).parent
@@ -46,6 +46,7 @@ class Renderer:
         )
         self._environment.filters |= {
             "stamp": self.calendar.stamp,
+            "sentence": sentence,
             "unit": unit_words,
             "yes_no": yes_no,
         }

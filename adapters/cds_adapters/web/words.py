@@ -73,14 +73,22 @@ def unit_words(unit: str) -> str:
         return _UNITS[unit]
     above, bar, below = unit.rpartition("/")
     if bar and below in {"a", "mo", "wk", "d", "h"}:
-        return f"{unit_words(above)}/{_UNITS[below].removesuffix('s')}"
+        period = _UNITS[below].removesuffix("s")
+        return f"{unit_words(above)}/{period}" if above else f"per {period}"
     return unit.replace("{", "").replace("}", "").replace("_", " ")
 
 
 def spoken(bundle: RuleBundle) -> RuleBundle:
     """Return the bundle with units as people read them; for showing, never for deciding."""
     kinds = {n: replace(kind, unit=unit_words(kind.unit)) for n, kind in bundle.kinds.items()}
-    return replace(bundle, kinds=kinds)
+    aim = bundle.document.aim
+    aim = aim.model_copy(update={"unit": unit_words(aim.unit or "") or None})
+    return replace(bundle, kinds=kinds, document=bundle.document.model_copy(update={"aim": aim}))
+
+
+def sentence(text: str) -> str:
+    """Begin a text with a capital letter, as a reader expects where it stands alone."""
+    return text[:1].upper() + text[1:]
 
 
 def yes_no(verdict: Verdict) -> str:

@@ -87,8 +87,10 @@ class Block:
     def _read(self, column: Column | None) -> Part:
         if column is None:
             return Part(np.zeros(self.rows), self.everywhere())
+        values = column.values[self.index]
         if column.spans:
-            spans = np.fromiter(column.spans, dtype=np.intp)
-            self.mark_doubtful(np.isin(self.row_numbers(), spans))
+            spans = np.isin(self.row_numbers(), np.fromiter(column.spans, dtype=np.intp))
+            self.mark_doubtful(spans)
+            values = np.where(spans, 0.0, values)
         missing = None if column.missing is None else column.missing[self.index]
-        return Part(column.values[self.index], missing)
+        return Part(values, missing)

@@ -125,15 +125,14 @@ class Scores:
 
     def _product(self, block: Block, parts: list[Scaled]) -> tuple[Floats, Floats | None]:
         """Return the scores, and how far each may be off (None where they are exact)."""
+        shape = (len(parts), len(self.constants))
         matrix = np.empty((block.rows, len(parts)))
         for at, part in enumerate(parts):
             matrix[:, at] = part.values
         if self._largest(parts) < LIMIT:
-            whole = np.array(self.weights, dtype=np.float64).reshape(len(parts), -1)
+            whole = np.array(self.weights, dtype=np.float64).reshape(shape)
             return matrix @ whole + np.array(self.constants, dtype=np.float64), None
-        weights = np.array(
-            [[self._rounded(w) for w in row] for row in self.weights], dtype=np.float64
-        ).reshape(len(parts), -1)
+        weights = np.array([self._rounded(w) for row in self.weights for w in row]).reshape(shape)
         constants = np.array([self._rounded(c) for c in self.constants])
         for part in parts:
             if part.largest >= LIMIT:

@@ -2,7 +2,6 @@
 
 import httpx
 import pytest
-
 from builders.hook_calls import (
     OBSERVATIONS,
     SERVICE,

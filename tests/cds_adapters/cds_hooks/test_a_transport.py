@@ -5,9 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fhir.resources.R4B import get_fhir_model_class
-from fhir.resources.R4B.operationoutcome import OperationOutcome
-
 from builders.hook_calls import (
     SERVICE,
     Served,
@@ -18,6 +15,8 @@ from builders.hook_calls import (
     searchset,
     without,
 )
+from fhir.resources.R4B import get_fhir_model_class
+from fhir.resources.R4B.operationoutcome import OperationOutcome
 
 
 def empties(value: Any, path: str = "$") -> Iterator[str]:
@@ -109,7 +108,8 @@ def test_007_an_unknown_service_is_404_and_the_known_ones_are_named(path: str) -
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"not json", b"[]", b"null", b'"text"', b"1", b"\xff\xfe", b"\xef\xbb\xbf{}"]
+    "body",
+    [b"", b"{", b"not json", b"[]", b"null", b'"text"', b"1", b"\xff\xfe", b"\xef\xbb\xbf{}"],
 )
 def test_007_a_malformed_body_is_400(body: bytes) -> None:
     answer = Served().call(body)

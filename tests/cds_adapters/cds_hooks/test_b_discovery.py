@@ -3,8 +3,8 @@
 import re
 
 import pytest
-
 from builders.hook_calls import RULES, SERVICE, TALK, Served, hook_body
+
 from cds_adapters.cds_hooks.discovery import Offer
 from cds_adapters.cds_hooks.hooks import (
     HOOKS,

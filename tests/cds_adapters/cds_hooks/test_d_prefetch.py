@@ -3,7 +3,6 @@
 import random
 
 import pytest
-
 from builders.hook_calls import (
     OBSERVATIONS,
     Json,
@@ -148,7 +147,9 @@ def test_055_rl_10_another_patients_data_rejects_the_whole_request(
     key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     strangers = {
-        "conditions": searchset(condition(), condition("c2") | {"subject": {"reference": "Patient/p2"}}),
+        "conditions": searchset(
+            condition(), condition("c2") | {"subject": {"reference": "Patient/p2"}}
+        ),
         OBSERVATIONS: searchset(pressure() | {"subject": {"reference": "Patient/p2"}}),
         "patient": person("p2"),
     }
@@ -229,6 +230,6 @@ def test_rl_15_the_order_of_entries_and_their_number_do_not_matter() -> None:
     plain = answer_to(observations_sbp=searchset(*resources))
     for seed in range(5):
         shuffled = [*resources, *resources[:3]]
-        random.Random(seed).shuffle(shuffled)
+        random.Random(seed).shuffle(shuffled)  # noqa: S311 - a test, not a key
         other = answer_to(observations_sbp=searchset(*shuffled))
         assert {**other, "id": ""} == {**plain, "id": ""}

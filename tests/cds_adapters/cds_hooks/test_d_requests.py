@@ -4,8 +4,8 @@ import json
 import uuid
 
 import pytest
-
 from builders.hook_calls import ACCESS, Served, decision_of, diagnostics, hook_body
+
 from cds_adapters.cds_hooks.request import Access
 
 SERVER = "https://ehr.example/fhir"
@@ -19,7 +19,7 @@ def test_042_every_optional_field_is_accepted() -> None:
 
 @pytest.mark.parametrize("field", ["fhirServer", "fhirAuthorization", "extension"])
 def test_042_an_optional_field_that_is_null_counts_as_absent(field: str) -> None:
-    assert Served().call(hook_body(**{field: None})).status_code == 200
+    assert Served().call({**hook_body(), field: None}).status_code == 200
 
 
 @pytest.mark.parametrize("field", ["hook", "hookInstance", "context"])
@@ -48,13 +48,14 @@ def test_043_a_required_field_that_is_missing_or_of_another_type_is_named(
     ],
 )
 def test_043_128_an_optional_field_of_another_type_is_named(field: str, value: object) -> None:
-    answer = Served().call(hook_body(**{field: value}))
+    answer = Served().call({**hook_body(), field: value})
     assert answer.status_code == 400
     assert field in diagnostics(answer)
 
 
 def test_043_a_prefetch_value_that_is_no_resource_is_named() -> None:
-    for value in ("text", 5, [], True):
+    values: tuple[object, ...] = ("text", 5, [], True)
+    for value in values:
         body = hook_body()
         body["prefetch"]["conditions"] = value
         answer = Served().call(body)
@@ -77,7 +78,8 @@ def test_045_a_token_without_a_server_is_refused() -> None:
 @pytest.mark.parametrize("field", ["access_token", "token_type", "expires_in", "scope", "subject"])
 @pytest.mark.parametrize("value", [REMOVE, None, []])
 def test_046_each_field_of_the_authorization_is_required(field: str, value: object) -> None:
-    access = {k: v for k, v in {**ACCESS, field: value}.items() if v is not REMOVE}
+    wanted: dict[str, object] = {**ACCESS, field: value}
+    access = {name: item for name, item in wanted.items() if item is not REMOVE}
     answer = Served().call(hook_body(fhirServer=SERVER, fhirAuthorization=access))
     assert answer.status_code == 400
     assert field in diagnostics(answer)

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-
 from builders.hook_calls import CONTEXTS, Json, Served, diagnostics, hook_body
+
 from cds_adapters.cds_hooks.discovery import Offer
 from cds_adapters.cds_hooks.hooks import HOOKS, SERVED
 

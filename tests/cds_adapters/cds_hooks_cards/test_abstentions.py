@@ -91,6 +91,28 @@ def test_what_is_no_measurement_is_not_known() -> None:
     assert a_card(age=None)["summary"].endswith(": age is not known")
 
 
+def test_what_is_measured_before_an_action_is_not_said_to_be_missing_of_late() -> None:
+    bundle = a_bundle(STEPPED.replace("take: mean, within: P30D", "within: P30D, before: ccb"))
+    summary = a_card(bundle, sbp=None)["summary"]
+    assert summary.endswith(": systolic blood pressure is not known")
+
+
+def test_an_answer_is_not_known_rather_than_not_measured() -> None:
+    asked = "label: Pregnant}"
+    answered = "label: Pregnant}\n  asked: {from: observation, codes: [loinc|82810-3], within: P30D, " \
+        "answers: {snomed|77386006: pregnant}, label: Asked}"  # fmt: skip
+    text = STEPPED.replace(asked, answered).replace("when: step is none", "when: asked is pregnant")
+    summary = a_card(a_bundle(text))["summary"]
+    assert summary.endswith(": asked is not known")
+
+
+def test_a_safeguard_is_named_in_the_summary() -> None:
+    assert a_card(sbp=165.0, pregnant=True)["summary"] == (
+        "No advice on stepped care for hypertension: barred by a safeguard: ACE inhibitors harm "
+        "the fetus and raise potassium"
+    )
+
+
 def test_several_missing_inputs_are_counted() -> None:
     card = a_card(age=None, hypertension=None)
     assert card["summary"].endswith(": age is not known, and 1 more input")

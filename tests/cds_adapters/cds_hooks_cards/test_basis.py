@@ -10,6 +10,7 @@ from builders.cards import (
     AT_THREE_MONTHS,
     SCORED_CARE,
     STEPPED_CARE,
+    UNHURRIED,
     Drawn,
     a_card,
     a_context,
@@ -85,6 +86,7 @@ def history_of(bundle: RuleBundle, detail: str, history: History) -> History:
     return History(history.as_of, found)
 
 
+@UNHURRIED
 @given(_calls)
 def test_tr_03_the_inputs_on_the_card_give_the_same_decision(call: Any) -> None:
     bundle, history = call
@@ -110,6 +112,7 @@ def test_tr_03_the_histories_drawn_reach_every_outcome_and_both_rule_forms() -> 
     assert outcomes["stepped-care", "recommendation"] > 10
 
 
+@UNHURRIED
 @given(_calls)
 def test_tr_03_the_basis_shows_what_the_explanation_shows(call: Any) -> None:
     bundle, history = call
@@ -127,6 +130,7 @@ def test_tr_03_the_basis_shows_what_the_explanation_shows(call: Any) -> None:
             assert label == row.label
 
 
+@UNHURRIED
 @given(_calls)
 def test_tr_03_the_path_shows_every_verdict_that_is_not_false(call: Any) -> None:
     bundle, history = call
@@ -197,6 +201,7 @@ def test_a_finding_that_was_not_given_is_shown_as_missing() -> None:
     assert "- Systolic blood pressure: it was not given (missing)" in card["detail"]
 
 
+@UNHURRIED
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_number_is_shown_exactly(number: float) -> None:
     assert shown_value(number) == number_text(number)

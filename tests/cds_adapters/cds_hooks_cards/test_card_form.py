@@ -10,6 +10,7 @@ from builders.cards import (
     SCORED_CARE,
     STEPPED,
     STEPPED_CARE,
+    UNHURRIED,
     a_bundle,
     a_context,
     a_history,
@@ -68,12 +69,14 @@ def values(part: Any) -> Iterator[Any]:
         yield from values(value)
 
 
+@UNHURRIED
 @given(_calls)
 def test_002_003_nothing_is_null_or_empty(call: Any) -> None:
     for card in answer(call).cards:
         assert not [value for value in values(card) if value in (None, "", [], {})]
 
 
+@UNHURRIED
 @given(_calls)
 def test_004_005_a_card_is_strict_json_and_its_orders_are_fhir(call: Any) -> None:
     for card in answer(call).cards:
@@ -84,6 +87,7 @@ def test_004_005_a_card_is_strict_json_and_its_orders_are_fhir(call: Any) -> Non
             assert (model.status, model.intent) == ("draft", "proposal")
 
 
+@UNHURRIED
 @given(_calls)
 def test_070_a_summary_is_one_line_of_fewer_than_140_characters(call: Any) -> None:
     for card in answer(call).cards:
@@ -91,12 +95,14 @@ def test_070_a_summary_is_one_line_of_fewer_than_140_characters(call: Any) -> No
         assert card["summary"].isprintable()
 
 
+@UNHURRIED
 @given(_calls)
 def test_se_10_a_summary_holds_nothing_from_the_record(call: Any) -> None:
     for card in answer(call).cards:
         assert not [text for text in ("evil", "alert", "<b>", "gnp") if text in card["summary"]]
 
 
+@UNHURRIED
 @given(_calls)
 def test_072_to_093_indicators_suggestions_actions_and_links(call: Any) -> None:
     for card in answer(call).cards:
@@ -118,6 +124,7 @@ def test_072_to_093_indicators_suggestions_actions_and_links(call: Any) -> None:
             assert set(link) == {"label", "url", "type"}
 
 
+@UNHURRIED
 @given(_calls)
 def test_069_080_every_identifier_is_used_once_and_has_its_receipt(call: Any) -> None:
     found = answer(call)
@@ -131,6 +138,7 @@ def test_069_080_every_identifier_is_used_once_and_has_its_receipt(call: Any) ->
     assert kept == sent
 
 
+@UNHURRIED
 @given(_calls)
 def test_128_129_extensions_are_objects_under_reverse_domain_names(call: Any) -> None:
     for card in answer(call).cards:
@@ -138,6 +146,7 @@ def test_128_129_extensions_are_objects_under_reverse_domain_names(call: Any) ->
         assert isinstance(card["extension"]["org.cds-engine.rule"], dict)
 
 
+@UNHURRIED
 @given(_calls)
 def test_indicators_follow_the_outcome(call: Any) -> None:
     bundle, history, drafts, _ = call
@@ -163,6 +172,7 @@ _OURS = {
 }  # fmt: skip
 
 
+@UNHURRIED
 @given(_calls)
 def test_071_se_10_a_detail_has_no_markup_but_ours(call: Any) -> None:
     for card in answer(call).cards:
@@ -179,6 +189,7 @@ def test_071_se_10_a_detail_has_no_markup_but_ours(call: Any) -> None:
         }
 
 
+@UNHURRIED
 @given(_calls)
 def test_se_10_every_row_of_the_basis_has_six_cells(call: Any) -> None:
     for card in answer(call).cards:
@@ -191,6 +202,7 @@ def test_se_10_every_row_of_the_basis_has_six_cells(call: Any) -> None:
 DIRECTIVE = ("must", "should", "do not ", "stop ", "prescribe", "need to", "required to", "order ")
 
 
+@UNHURRIED
 @given(_calls)
 def test_tr_04_a_summary_suggests_and_never_orders(call: Any) -> None:
     for card in answer(call).cards:
@@ -206,6 +218,7 @@ def test_tr_04_a_summary_suggests_and_never_orders(call: Any) -> None:
         assert not [word for word in DIRECTIVE if word in ours]
 
 
+@UNHURRIED
 @given(_calls)
 def test_095_nothing_is_launched_or_chosen_by_itself(call: Any) -> None:
     for card in answer(call).cards:

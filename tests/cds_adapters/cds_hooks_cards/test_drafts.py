@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from builders.cards import UNHURRIED
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -169,6 +170,7 @@ _json = st.recursive(
 )  # fmt: skip
 
 
+@UNHURRIED
 @given(_json, _json, _json)
 def test_119_whatever_comes_is_read_without_an_error(orders: Any, entry: Any, named: Any) -> None:
     typed = {

@@ -6,7 +6,7 @@ import unicodedata
 from html import unescape
 
 import pytest
-from builders.cards import HOSTILE, hostile_texts
+from builders.cards import HOSTILE, UNHURRIED, hostile_texts
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -38,6 +38,7 @@ def shown(text: str) -> str:
 
 
 @pytest.mark.parametrize("before", ["", "- ", "Why: ", "| cell | "])
+@UNHURRIED
 @given(text=hostile_texts())
 def test_se_10_a_text_never_becomes_markup(before: str, text: str) -> None:
     types = {token.type for token in tokens(before + escape(text))}
@@ -47,12 +48,14 @@ def test_se_10_a_text_never_becomes_markup(before: str, text: str) -> None:
     }  # fmt: skip
 
 
+@UNHURRIED
 @given(hostile_texts())
 def test_se_10_an_escaped_text_reads_as_the_text_itself(text: str) -> None:
     without_spaces = shown(escape(text)).replace(" ", "")
     assert without_spaces == plain(text).replace(" ", "")
 
 
+@UNHURRIED
 @given(hostile_texts())
 def test_se_10_an_escaped_text_does_nothing_where_it_is_shown_as_html(text: str) -> None:
     assert "<" not in escape(text)
@@ -60,6 +63,7 @@ def test_se_10_an_escaped_text_does_nothing_where_it_is_shown_as_html(text: str)
     assert not re.search(r"&(?!amp;|lt;|gt;)", escape(text))
 
 
+@UNHURRIED
 @given(hostile_texts())
 def test_se_10_no_bare_address_becomes_a_link(text: str) -> None:
     assert not _autolink.search(unescape(escape(text).replace("\\", "")))
@@ -85,6 +89,7 @@ def test_rl_23_direction_marks_do_not_turn_the_text_round() -> None:
     assert plain("take \u202e05 mg") == f"take {REPLACED}05 mg"
 
 
+@UNHURRIED
 @given(st.text())
 def test_rl_23_what_is_shown_can_always_be_encoded(text: str) -> None:
     plain(text).encode()
@@ -109,6 +114,7 @@ def test_a_code_span_holds_neither_markup_nor_its_own_end() -> None:
     assert code("") == ""
 
 
+@UNHURRIED
 @given(st.text(), st.integers(2, 60))
 def test_a_text_is_cut_to_its_limit(text: str, limit: int) -> None:
     assert len(shorten(text, limit)) <= limit

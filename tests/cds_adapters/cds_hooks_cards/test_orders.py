@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from builders.cards import STEPPED_CARE, a_card
+from builders.cards import STEPPED_CARE, UNHURRIED, a_card
 from fhir.resources.R4B.medicationrequest import MedicationRequest
 from fhir.resources.R4B.servicerequest import ServiceRequest
 from hypothesis import given
@@ -62,6 +62,7 @@ def test_an_action_without_an_order_orders_nothing() -> None:
     assert FORMS.order("monitor", "p1") is None
 
 
+@UNHURRIED
 @given(st.sampled_from(ORDERED), st.text(min_size=1, max_size=64))
 def test_a_prepared_order_equals_one_built_afresh(action: str, patient: str) -> None:
     fresh = draft_order(STEPPED_CARE.actions[action], patient.encode(errors="ignore").decode())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_adapters.fhir.times import UnreadableTimeError, read_instant, read_time
+from cds_adapters.fhir.times import UnreadableTimeError, read_instant, read_time, sortable
 from cds_engine.vocabulary.time import DAY, SECOND, instant
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -135,6 +135,33 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         return
     assert time.start <= time.end
     assert time.precision != "instant" or time.start == time.end
+
+
+@given(MOMENTS, MOMENTS, st.booleans())
+def test_sortable_text_compares_as_instants_do(one: datetime, other: datetime, utc: bool) -> None:
+    texts = [m.astimezone(UTC).isoformat() if utc else m.isoformat() for m in (one, other)]
+    first, second = map(sortable, texts)
+
+    assert (first < second) == (one < other)
+    assert sortable(texts[0].replace("+00:00", "Z")) == first
+    assert len(first) == 26
+
+
+def test_sortable_text_is_the_same_however_the_instant_is_written() -> None:
+    ways = ["00:00:00Z", "00:00:00.0Z", "00:00:00.0000000009+00:00", "02:00:00+02:00"]
+
+    assert {sortable(f"2024-01-01T{way}") for way in ways} == {"2024-01-01T00:00:00.000000"}
+    assert sortable("2016-12-31T23:59:60Z") == "2017-01-01T00:00:00.000000"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2024-01-01T00:00:00", "2024-01-01T00:00Z", "Z", "+00:00", "", "2024-01-01T00:00:00.\x00Z",
+     "2024-01-01 00:00:00Z"],
+)  # fmt: skip
+def test_what_is_no_time_has_no_sortable_text(text: str) -> None:
+    with pytest.raises(UnreadableTimeError):
+        sortable(text)
 
 
 def test_a_second_is_a_million_microseconds() -> None:

@@ -1,7 +1,6 @@
 """Feedback is counted once, kept in order, and never lost for another item's sake."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -29,11 +28,11 @@ def feedback(engine: Engine) -> FeedbackStore:
 
 
 @pytest.fixture
-def sent(store: AuditStore) -> Iterator[AuditRecord]:
+def sent(store: AuditStore) -> AuditRecord:
     """A record whose card was sent."""
     record = a_record()
     store.append(record).result(30)
-    yield record
+    return record
 
 
 def test_feedback_finds_its_decision(
@@ -123,7 +122,7 @@ def test_counts_are_of_one_version(store: AuditStore, feedback: FeedbackStore) -
 def test_a_batch_is_stored_whole_or_not_at_all(feedback: FeedbackStore, sent: AuditRecord) -> None:
     good, bad = an_item(sent.cards[0].uuid), an_item("x", at="not a number")
     bad = replace(bad, service=None)  # type: ignore[arg-type]
-    with pytest.raises(FeedbackError, match="could not be stored: .*; send it again later"):
+    with pytest.raises(FeedbackError, match=r"could not be stored: .*; send it again later"):
         feedback.store([good, bad])
     assert feedback.counts("pressure-demo").accepted == 0
 

@@ -1,7 +1,5 @@
 """What the audit holds is found again, by its id, newest first, counted, or all in order."""
 
-from collections.abc import Iterator
-
 import pytest
 from builders.audit import a_record
 from sqlalchemy import Engine, text
@@ -9,7 +7,6 @@ from sqlalchemy import Engine, text
 from cds_adapters.storage.audit import AuditStore
 from cds_adapters.storage.database import StorageError, open_database
 from cds_adapters.storage.reader import AuditReader
-from cds_adapters.storage.records import AuditRecord
 
 RECORDS = (
     a_record(outcome="recommendation"),
@@ -21,10 +18,10 @@ RECORDS = (
 
 
 @pytest.fixture
-def reader(store: AuditStore) -> Iterator[AuditReader]:
+def reader(store: AuditStore) -> AuditReader:
     for record in RECORDS:
         store.append(record).result(30)
-    yield AuditReader(store.engine)
+    return AuditReader(store.engine)
 
 
 def test_one_is_found_by_its_id(reader: AuditReader) -> None:
@@ -69,8 +66,7 @@ def test_outcomes_are_counted(
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 100])
 def test_all_are_read_in_order_whatever_the_batch(reader: AuditReader, batch: int) -> None:
-    found: list[AuditRecord] = [*reader.iterate(batch=batch)]
-    assert found == [*RECORDS]
+    assert tuple(reader.iterate(batch=batch)) == RECORDS
 
 
 def test_a_card_leads_to_its_decision(reader: AuditReader) -> None:
@@ -80,7 +76,7 @@ def test_a_card_leads_to_its_decision(reader: AuditReader) -> None:
 
 def test_tables_that_are_not_there_are_said_so(url: str) -> None:
     engine = open_database(url)
-    with pytest.raises(StorageError, match="cannot be read: .*; check that the database is run"):
+    with pytest.raises(StorageError, match=r"cannot be read: .*; check that the database is run"):
         AuditReader(engine).recent(1)
     engine.dispose()
 

@@ -284,7 +284,7 @@ def test_a_decision_that_is_only_written_otherwise_is_a_difference(
     store: AuditStore, bundle: RuleBundle, find: Find
 ) -> None:
     record = a_decided_record(bundle, age=60, sbp=150)
-    spaced = replace(record, decision=record.decision.replace(b":", b": "))
+    spaced = replace(record, decision=record.decision.replace(b",", b", ", 1))
     assert difference(store, find, spaced) == ("decision (written otherwise)",)
 
 

@@ -10,7 +10,6 @@ from builders.web_bundles import NOW, SCORES, Visit, a_history, a_record, pressu
 
 from cds_adapters.site import Site
 from cds_adapters.storage.records import AuditRecord, Feedback
-from cds_adapters.storage.shelf import Shelf
 from cds_engine import SEMANTICS_VERSION
 from cds_engine.decide.cases import given_history
 from cds_engine.decide.decide import decide
@@ -25,9 +24,14 @@ HIGH: Mapping[str, object] = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Visit:
+    return Visit(shelf_of(tmp_path_factory.mktemp("rules"), pressure(), SCORES))
+
+
 @pytest.fixture
-def visit(tmp_path: Path) -> Visit:
-    return Visit(shelf_of(tmp_path, pressure(), SCORES))
+def visit(reader: Visit) -> Visit:
+    return reader.fresh()
 
 
 def put(visit: Visit, given: Mapping[str, object], **changes: object) -> AuditRecord:
@@ -55,6 +59,10 @@ def table(root: Element, caption: str) -> dict[str, list[str]]:
 
 def test_heads_with_what_is_suggested_and_why(visit: Visit) -> None:
     words = said(visit, put(visit, HIGH))
+    assert (
+        "Stepped care for adults with hypertension, version 1.0.0; "
+        "decided for 2025-01-06 09:00:00 UTC"
+    ) in words
     assert "Recommendation Stage: Three months Suggested: Start lisinopril 10 mg daily" in words
     assert "Younger patients respond to ACE inhibitors." in words
 
@@ -257,10 +265,12 @@ def test_a_call_that_ended_in_an_error_says_so_and_offers_no_evaluation(visit: V
     assert answer.startswith("409 There is no decision to evaluate")
 
 
-def test_a_decision_of_a_version_that_is_gone_is_shown_as_stored(visit: Visit) -> None:
+def test_a_decision_of_a_version_that_is_gone_is_shown_as_stored(
+    visit: Visit, tmp_path: Path
+) -> None:
     gap = Missing("unit", "the number has no unit", (Reading("Observation/5", NOW, NOW),))
     record = put(visit, {**HIGH, "potassium": gap})
-    away = visit_without_pressure(visit)
+    away = Visit(shelf_of(tmp_path, SCORES), visit.audit)
     root = page(away, record)
     assert "The rule bundle is no longer here" in root.words()
     assert "put the version with exactly this digest back" in root.words()
@@ -406,9 +416,3 @@ def press(visit: Visit, record: AuditRecord) -> str:
     return f"{response.status_code} {read_page(response.text).find('main')[0].words()}".replace(
         f"{response.status_code} Back to the decision ", f"{response.status_code} "
     )
-
-
-def visit_without_pressure(visit: Visit) -> Visit:
-    for path in sorted((visit.shelf.directory / "pressure").rglob("*"), reverse=True):
-        path.unlink() if path.is_file() else path.rmdir()
-    return Visit(Shelf(visit.shelf.directory), visit.audit)

@@ -1,7 +1,6 @@
 """The overview says what is served, for whom, how calls ended and what was decided last."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from builders.html_pages import read_page
@@ -10,10 +9,17 @@ from builders.web_bundles import NOW, SCORES, Visit, a_history, a_record, pressu
 from cds_adapters.storage.database import StorageError
 from cds_adapters.web.pages import HOOKS, RECENT
 
+BUNDLES = (pressure("1.0.0"), pressure("1.1.0"), SCORES)
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Visit:
+    return Visit(shelf_of(tmp_path_factory.mktemp("rules"), *BUNDLES))
+
 
 @pytest.fixture
-def visit(tmp_path: Path) -> Visit:
-    return Visit(shelf_of(tmp_path, pressure("1.0.0"), pressure("1.1.0"), SCORES))
+def visit(reader: Visit) -> Visit:
+    return reader.fresh()
 
 
 def words(visit: Visit) -> str:
@@ -23,7 +29,7 @@ def words(visit: Visit) -> str:
 def test_names_each_regime_with_aim_population_and_the_version_served(visit: Visit) -> None:
     said = words(visit)
     assert "Stepped care for adults with hypertension" in said
-    assert "systolic blood pressure (mmHg): lower is better, measured 9 months" in said
+    assert "Lower systolic blood pressure (mmHg), 9 months after the start" in said
     assert "age is 18 years or higher and hypertension: yes" in said
     assert "Version served 1.1.0 pressure@1.1.0" in said
     assert "Older versions 1.0.0 (0 calls)" in said

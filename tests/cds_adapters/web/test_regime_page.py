@@ -12,11 +12,12 @@ from cds_adapters.storage.shelf import Shelf
 NOTHING = "\N{EN DASH}"
 
 
-@pytest.fixture
-def visit(tmp_path: Path) -> Visit:
-    shelf_of(tmp_path, pressure("1.0.0"), pressure("1.1.0"), cases=CASES)
-    shelf_of(tmp_path, SCORES)
-    return Visit(Shelf(tmp_path))
+@pytest.fixture(scope="module")
+def visit(tmp_path_factory: pytest.TempPathFactory) -> Visit:
+    directory = tmp_path_factory.mktemp("rules")
+    shelf_of(directory, pressure("1.0.0"), pressure("1.1.0"), cases=CASES)
+    shelf_of(directory, SCORES)
+    return Visit(Shelf(directory))
 
 
 def page(visit: Visit, path: str = "/regimes/pressure/1.1.0") -> Element:
@@ -65,11 +66,11 @@ def test_an_older_version_points_to_the_one_that_is_served(visit: Visit) -> None
 def test_the_rule_stands_in_words(visit: Visit) -> None:
     lines = [item.words() for item in page(visit).find("li")]
     assert (
-        "1 If uncontrolled pressure: yes and age is below 55 years: Start lisinopril 10 mg daily. "
-        "If that is barred: Start amlodipine 5 mg daily. "
+        "1 If uncontrolled pressure: yes and age is below 55 years: Start lisinopril 10 mg daily; "
+        "if barred: Start amlodipine 5 mg daily. "
         "Younger patients respond to ACE inhibitors."
     ) in lines
-    assert "2 If uncontrolled pressure: yes: go through lines 2.1 to 2.3." in lines
+    assert "2 If uncontrolled pressure: yes: lines 2.1 to 2.3." in lines
     assert (
         "2.1 If systolic blood pressure is 180 mmHg or higher: "
         "no advice: Refer such a pressure at once."
@@ -109,7 +110,7 @@ def test_scores_stand_as_sums_with_those_for_whom_they_are_compared(visit: Visit
          "age is below 80 years (Nobody older was in the trial)"],
     ]  # fmt: skip
     said = page(visit, path).words()
-    assert "The option with the highest score is advised; options within 5 of it" in said
+    assert "Advised is the option with the highest score; those within 5 of it are" in said
 
 
 def test_safeguards_say_what_is_barred_where_and_why(visit: Visit) -> None:
@@ -126,14 +127,15 @@ def test_every_input_says_how_it_is_taken(visit: Visit) -> None:
     rows = {row[0]: row[1:] for row in table(visit, "Every input")}
     definition = "Mean of the office readings of the last month."
     assert rows["systolic blood pressure sbp"] == [
-        f"measurement: mean of all values, within 30 days {definition}",
-        "mmHg", "60 to 280", NOTHING, "loinc|8480-6",
+        f"Measurements and answers: the mean of the last 30 days {definition} loinc|8480-6",
+        "mmHg", "60 to 280", "no record means unknown",
     ]  # fmt: skip
     assert rows["pregnancy pregnant"][:4] == [
-        "problem list: whether it is present", "yes or no", NOTHING, "stays unknown",
+        "Problem list: whether it is there and not over snomed|77386006", "yes or no", NOTHING,
+        "no record means unknown",
     ]  # fmt: skip
-    assert rows["hypertension hypertension"][3] == "counts as no"
-    computed = "computed: systolic blood pressure is 140 mmHg or higher"
+    assert rows["hypertension hypertension"][3].startswith("no record means no,")
+    computed = "Computed: systolic blood pressure is 140 mmHg or higher sbp >= 140"
     assert rows["uncontrolled pressure uncontrolled"][0] == computed
     assert set(rows) == {
         f"{kind.label} {name}" for name, kind in visit.shelf.find("pressure").kinds.items()
@@ -192,7 +194,8 @@ def test_files_are_shown_and_downloaded_as_released(visit: Visit) -> None:
         assert response.headers["content-disposition"] == f'attachment; filename="{name}"'
 
 
-def test_a_file_that_changed_on_disk_is_not_shown_as_the_one_in_force(visit: Visit) -> None:
+def test_a_file_that_changed_on_disk_is_not_shown_as_the_one_in_force(tmp_path: Path) -> None:
+    visit = Visit(shelf_of(tmp_path, pressure("1.1.0")))
     path = visit.shelf.directory / "pressure" / "1.1.0" / "bundle.yaml"
     path.write_bytes(path.read_bytes() + b"# later\n")
     response = visit.get("/regimes/pressure/1.1.0/files/bundle.yaml")

@@ -1,7 +1,6 @@
 """Pages live beside other routes: faults are answered as the caller reads, and leak nothing."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from builders.html_pages import read_page
@@ -11,12 +10,19 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from cds_adapters.storage.shelf import Shelf
+
 CANARY = "Canary-Patient-4711"
 
 
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    return shelf_of(tmp_path_factory.mktemp("rules"), pressure())
+
+
 @pytest.fixture
-def visit(tmp_path: Path) -> Visit:
-    return Visit(shelf_of(tmp_path, pressure()))
+def visit(shelf: Shelf) -> Visit:
+    return Visit(shelf)
 
 
 def test_a_reader_gets_a_page_for_an_unknown_address_and_a_program_does_not(visit: Visit) -> None:

@@ -25,6 +25,7 @@ def at(*parts: int) -> int:
         ("{steps}/d", "steps/day"),
         ("mm[Hg]/wk", "mmHg/week"),
         ("mL/min/{1.73_m2}", "mL/min/1.73 m²"),
+        ("/d", "per day"),
         ("1", ""),
         ("", ""),
     ],

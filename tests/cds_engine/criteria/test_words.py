@@ -26,8 +26,8 @@ from cds_engine.criteria.words import criterion_words
         ("steps > 1.1 * steps_before", "steps is above 1.1 times steps before",
          "steps is 1.1 times steps before or lower"),
         ("-sbp + 2 * dbp < 10 - 0.5 * sbp",
-         ("minus systolic pressure plus 2 times diastolic pressure is below minus 0.5 times systolic "
-         "pressure plus 10"),
+         ("minus systolic pressure plus 2 times diastolic pressure is below minus 0.5 times "
+         "systolic pressure plus 10"),
          ("minus systolic pressure plus 2 times diastolic pressure is minus 0.5 times systolic "
          "pressure plus 10 or higher")),
         ("sbp - 1 > dbp - 2",

@@ -296,7 +296,7 @@ class TestAdherence:
     def test_the_note_says_how_many_fills_and_days(self) -> None:
         found = find(self.PDC, a_dispense(at="2025-05-16T09:00"))
         assert isinstance(found, Known)
-        assert found.note == "1 fills over 30 days"
+        assert found.note == "1 fill over 30 days"
 
     @pytest.mark.parametrize(
         ("events", "reason", "words"),

@@ -26,8 +26,8 @@ def test_a_code_that_is_written_right_has_no_fault(code: str) -> None:
         (
             "lonic|8480-6",
             (
-                "'lonic|8480-6' names no known system; use one of act, atc, cpt, cvx, icd10, icd10cm, "
-                "icd9cm, loinc, ndc, rxnorm, snomed, ucum, or the system's full URI"
+                "'lonic|8480-6' names no known system; use one of act, atc, cpt, cvx, icd10, "
+                "icd10cm, icd9cm, loinc, ndc, rxnorm, snomed, ucum, or the system's full URI"
             ),
         ),
         ("loinc|8480 6", "'loinc|8480 6' has white space or control characters in it"),

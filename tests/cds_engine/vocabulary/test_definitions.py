@@ -167,7 +167,7 @@ def test_a_definition_that_says_all_it_must_has_no_fault(fields: dict[str, Any])
             OBSERVATION | {"absent": False},
             [
                 ("variables.x.absent: has no meaning for `from: observation`, which takes agree, "
-                "answers, before, codes, digits, panels, per, plausible, status, take, unit, units, "
+                "answers, before, codes, digits, panels, per, plausible, status, take, unit, "
                 "within")
             ],
         ),
