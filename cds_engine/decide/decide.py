@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from cds_engine.bundle.model import Branch, DecisionList, RuleBundle
-from cds_engine.decide.decision import Decision, Judgement, Reason, ReasonCode
-from cds_engine.decide.scalar import complete, judge
+from cds_engine.decide.decision import Decision, Judgement, Reason, ReasonCode, Removed
+from cds_engine.decide.scalar import complete, judge, missing_inputs
 from cds_engine.history.value import History, Known, Missing, MissingReason
 from cds_engine.vocabulary.time import iso_date
+from cds_engine.vocabulary.value import State
 
 _CODES: Mapping[MissingReason, ReasonCode] = {
     "absent": "missing",
@@ -32,7 +33,7 @@ def decide(bundle: RuleBundle, history: History) -> Decision:
         reasons: tuple[Reason, ...] = (dated,)
     else:
         judgement = judge(bundle, state, deceased=history.deceased)
-        reasons = _reasons(bundle, judgement, history)
+        reasons = _reasons(bundle, judgement, history, state)
     return Decision(
         bundle.regime,
         bundle.version,
@@ -64,21 +65,37 @@ def _notes(bundle: RuleBundle, as_of: int) -> tuple[str, ...]:
     return ()
 
 
-def _reasons(bundle: RuleBundle, judgement: Judgement, history: History) -> tuple[Reason, ...]:
+def _reasons(
+    bundle: RuleBundle, judgement: Judgement, history: History, state: State
+) -> tuple[Reason, ...]:
     if judgement.code is None:
         return ()
-    about_inputs = _input_reasons(bundle, judgement, history)
+    lacking = _lacking(bundle, judgement, state)
+    about_inputs = _input_reasons(bundle, lacking, history)
     if judgement.code == "missing" and about_inputs:
         return about_inputs
     main = Reason(judgement.code, _words(bundle, judgement), (), judgement.place)
     return (main, *about_inputs)
 
 
+def _lacking(bundle: RuleBundle, judgement: Judgement, state: State) -> tuple[str, ...]:
+    """Return the inputs that would have to be known for there to be advice."""
+    if judgement.code == "safeguard":
+        unsure = {r.place for r in _barring(bundle, judgement) if not r.certain}
+        names = {n for g in bundle.safeguards if g.place in unsure for n in g.when.names()}
+        return missing_inputs(bundle, names, state)
+    if judgement.code == "rule-abstains":
+        branch = _branch(bundle, judgement.place)
+        guard = branch.when if branch else None
+        return missing_inputs(bundle, guard.names() if guard else (), state)
+    return judgement.undecided
+
+
 def _input_reasons(
-    bundle: RuleBundle, judgement: Judgement, history: History
+    bundle: RuleBundle, lacking: tuple[str, ...], history: History
 ) -> tuple[Reason, ...]:
     reasons = []
-    for name in judgement.undecided:
+    for name in lacking:
         label = bundle.kinds[name].label
         finding = history.findings.get(name)
         if isinstance(finding, Known):
@@ -103,21 +120,31 @@ def _words(bundle: RuleBundle, judgement: Judgement) -> str:
         case "positivity-unsupported":
             return "the data behind the regime could not compare the options for such a patient"
         case "safeguard":
-            return _safeguard_words(judgement)
+            return _safeguard_words(bundle, judgement)
         case "rule-abstains":
-            return _branch(bundle, judgement.place).abstain or ""
+            branch = _branch(bundle, judgement.place)
+            return branch.abstain or "" if branch else ""
     return "an input is missing"
 
 
-def _safeguard_words(judgement: Judgement) -> str:
-    causes = dict.fromkeys(removed.because for removed in judgement.removed)
+def _barring(bundle: RuleBundle, judgement: Judgement) -> tuple[Removed, ...]:
+    """Return the removals that stand between the rule and its advice."""
+    branch = _branch(bundle, judgement.place)
+    if branch is None and not judgement.candidates:
+        return judgement.removed
+    wanted = (*branch.actions, *branch.instead) if branch else judgement.candidates
+    return tuple(removed for removed in judgement.removed if removed.action in wanted)
+
+
+def _safeguard_words(bundle: RuleBundle, judgement: Judgement) -> str:
+    causes = dict.fromkeys(removed.because for removed in _barring(bundle, judgement))
     return "what the rule would advise is barred by a safeguard: " + " ".join(causes)
 
 
-def _branch(bundle: RuleBundle, place: str) -> Branch:
+def _branch(bundle: RuleBundle, place: str) -> Branch | None:
     for stage in bundle.stages:
         if isinstance(stage.rule, DecisionList):
             for branch in stage.rule.walk():
                 if branch.place == place:
                     return branch
-    raise KeyError(place)
+    return None

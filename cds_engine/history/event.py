@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
+from msgspec import Struct
+
 from cds_engine.vocabulary.time import Instant, Precision, instant
 from cds_engine.vocabulary.units import StatedUnit
 from cds_engine.vocabulary.value import Span
@@ -27,8 +29,7 @@ EventKind = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Time:
+class Time(Struct, frozen=True, gc=False):
     """When something was: the first and last instant that the record allows for.
 
     ``start == end`` for an instant. A date covers its UTC day up to the last microsecond, a month
@@ -40,8 +41,7 @@ class Time:
     precision: Precision = "instant"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True, gc=False):
     """One thing that happened, as one version of one source record tells it.
 
     Attributes:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from msgspec import Struct
+
 UCUM = "http://unitsofmeasure.org"
 
 SPELLINGS: Mapping[str, str] = MappingProxyType(
@@ -65,8 +67,7 @@ class Conversion:
 SAME = Conversion()
 
 
-@dataclass(frozen=True, slots=True)
-class StatedUnit:
+class StatedUnit(Struct, frozen=True, gc=False):
     """The unit as a record states it.
 
     Attributes:

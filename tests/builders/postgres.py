@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import psycopg
@@ -76,11 +77,21 @@ class PostgresServer:
             self._process = None
 
     def new_database(self) -> str:
-        """Create an empty database and return its URL."""
+        """Return the URL of an empty place for tables: a schema of its own, made in a moment."""
         name = f"test_{uuid4().hex}"
-        with psycopg.connect(self._conninfo("postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        self._execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+        search = quote(f"-csearch_path={name}")
+        return f"postgresql://postgres@/postgres?host={self.folder}&options={search}"
+
+    def own_database(self) -> str:
+        """Return the URL of a database whose settings a test may change; a thousand files each."""
+        name = f"test_{uuid4().hex}"
+        self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return f"postgresql://postgres@/{name}?host={self.folder}"
+
+    def _execute(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self._conninfo("postgres"), autocommit=True) as connection:
+            connection.execute(statement)
 
     def _conninfo(self, database: str) -> str:
         return f"host={self.folder} user=postgres dbname={database} connect_timeout=5"

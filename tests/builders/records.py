@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from inspect import signature
 from typing import Any
 
 from cds_engine.bundle.model import RuleBundle
@@ -55,6 +56,12 @@ def days_ago(days: float, as_of: Instant = AS_OF) -> str:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=as_of - days * DAY)).strftime(
         "%Y-%m-%dT%H:%M:%S.%f"
     )
+
+
+def but(event: Event, **changes: Any) -> Event:
+    """Return the same event with some of its fields changed."""
+    fields = {name: getattr(event, name) for name in signature(Event).parameters}
+    return Event(**fields | changes)
 
 
 def mm_hg() -> StatedUnit:

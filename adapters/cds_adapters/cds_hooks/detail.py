@@ -36,6 +36,7 @@ MAX_NOTE = 200
 
 TABLE_HEAD = "| Input | Value | Unit | Date (UTC) | Source | Remark |\n|---|---|---|---|---|---|"
 MISSING = "*missing*"
+_MEASURED = (float, Span)
 _OTHER_STAGE = "- Other stages: the other one does not hold"
 _FIRST_DAY = date(1970, 1, 1).toordinal()
 _VERDICTS = {True: "holds", False: "does not hold", None: "cannot be told"}
@@ -158,7 +159,7 @@ class DetailWriter:
         value = decision.state[name]
         phrases = self.phrases
         shown = MISSING if value is None else shown_value(value)
-        unit = phrases.units[name] if isinstance(value, float | Span) else ""
+        unit = phrases.units[name] if isinstance(value, _MEASURED) else ""
         formula = phrases.formulas.get(name)
         if formula is not None:
             return f"| {phrases.labels[name]} | {shown} | {unit} |  |  | {formula} |"
@@ -276,6 +277,8 @@ def _finding(name: str, history: History) -> Finding:
 def _sources(readings: tuple[Reading, ...]) -> str:
     if len(readings) == 1:
         return escape(readings[0].source, MAX_NOTE)
+    if not readings:
+        return ""
     names = tuple(dict.fromkeys(reading.source for reading in readings))
     shown = ", ".join(escape(name, MAX_NOTE) for name in names[:MAX_SOURCES])
     more = len(names) - MAX_SOURCES

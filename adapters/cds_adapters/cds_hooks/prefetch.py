@@ -177,8 +177,9 @@ class _Planner:
         for resource, codes, _ in wanted:
             if resource != "Observation":
                 codes_of.setdefault(resource, {}).update(dict.fromkeys(codes))
+        measured = joined_where_they_meet(c for kind, c, _ in wanted if kind == "Observation")
         for resource, codes, variable in wanted:
-            joined = tuple(codes_of[resource]) if resource in codes_of else codes
+            joined = measured[codes] if resource == "Observation" else tuple(codes_of[resource])
             need = found.setdefault((resource, joined), _Need(resource, joined, []))
             if variable not in need.variables:
                 need.variables.append(variable)
@@ -248,6 +249,31 @@ class _Planner:
             return None
         # Compared at the end of a long month, so that P1M is not taken for less than P30D.
         return max(ends, key=lambda window: window.months * 31 * 86_400_000_000 + window.exact)
+
+
+def joined_where_they_meet(
+    lists: Iterable[tuple[str, ...]],
+) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Return each list of codes -> its union with all that share a code with it, directly or not.
+
+    Both pressures of a panel come in one search: asked for one by one, a client would send every
+    panel twice.
+
+    >>> joined_where_they_meet([("a", "panel"), ("b", "panel"), ("c",)])[("b", "panel")]
+    ('a', 'panel', 'b')
+    """
+    groups: list[dict[str, None]] = []
+    found = list(lists)
+    for codes in found:
+        union: dict[str, None] = {}
+        for group in [g for g in groups if not g.keys().isdisjoint(codes)]:
+            union |= group
+            groups.remove(group)
+        groups.append(union | dict.fromkeys(codes))
+    return {
+        codes: tuple(next(group for group in groups if not group.keys().isdisjoint(codes)))
+        for codes in found
+    }
 
 
 def _is_of_patient(variable: Variable) -> bool:

@@ -120,10 +120,11 @@ def _store_all(connection: Connection, items: Sequence[Feedback]) -> Stored:
     decisions = _decisions(connection, sorted({item.card for item in items}))
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     once = insert(feedback).on_conflict_do_nothing(index_elements=["item"])
+    once = once.returning(feedback.c.seq)
     new = unmatched = 0
     for item in items:
         decision = decisions.get(item.card)
-        if connection.execute(once, _values(item, decision)).rowcount:
+        if connection.execute(once, _values(item, decision)).first() is not None:
             new += 1
             unmatched += decision is None
     return Stored(new, len(items) - new, unmatched)

@@ -66,8 +66,7 @@ class AuditReader:
         if version is not None:
             query = query.where(audit.c.version == version)
         with reading(self.engine) as connection:
-            found = connection.execute(query.order_by(audit.c.outcome)).tuples().all()
-        return dict(found)
+            return dict(connection.execute(query.order_by(audit.c.outcome)).all())
 
     def iterate(self, batch: int = 500) -> Iterator[AuditRecord]:
         """Read every record in the order of its number, a batch in memory at a time."""

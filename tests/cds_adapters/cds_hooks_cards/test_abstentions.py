@@ -98,10 +98,10 @@ def test_what_is_measured_before_an_action_is_not_said_to_be_missing_of_late() -
 
 
 def test_an_answer_is_not_known_rather_than_not_measured() -> None:
-    asked = "label: Pregnant}"
-    answered = "label: Pregnant}\n  asked: {from: observation, codes: [loinc|82810-3], within: P30D, " \
-        "answers: {snomed|77386006: pregnant}, label: Asked}"  # fmt: skip
-    text = STEPPED.replace(asked, answered).replace("when: step is none", "when: asked is pregnant")
+    asked = "  asked: {from: observation, codes: [loinc|82810-3], within: P30D, label: Asked,"
+    answers = " answers: {snomed|77386006: pregnant}}"
+    text = STEPPED.replace("actions:", f"{asked}{answers}\nactions:", 1)
+    text = text.replace("when: step is none", "when: asked is pregnant")
     summary = a_card(a_bundle(text))["summary"]
     assert summary.endswith(": asked is not known")
 

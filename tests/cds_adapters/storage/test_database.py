@@ -35,21 +35,22 @@ def test_only_the_owner_can_read_the_file(sqlite_url: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("setting", ["on", "off"])
 def test_rl_02_postgresql_waits_for_the_disk_at_every_commit(
-    postgres_url: str, setting: str
+    postgres_server: PostgresServer, setting: str
 ) -> None:
-    engine = open_database(postgres_url)
+    url = postgres_server.own_database()
+    engine = open_database(url)
     name = engine.url.database
     with engine.begin() as connection:
         connection.execute(text(f'ALTER DATABASE "{name}" SET synchronous_commit = {setting}'))
     engine.dispose()
-    again = open_database(postgres_url)
+    again = open_database(url)
     assert scalar(again, "SHOW synchronous_commit") == "on"
     again.dispose()
 
 
 @pytest.fixture
 def careless_server(postgres_server: PostgresServer) -> Iterator[str]:
-    url = postgres_server.new_database()
+    url = postgres_server.own_database()
 
     def set_fsync(value: str) -> None:
         with psycopg.connect(url, autocommit=True) as connection:

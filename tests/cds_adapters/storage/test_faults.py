@@ -164,13 +164,14 @@ def test_rl_06_after_a_failed_commit_the_log_is_emptied_before_more_is_written(
     engine = open_database(sqlite_url)
     migrate(engine)
     ledger = Ledger(engine)
-    ledger.append([to_entry(a_record()) for _ in range(20)])
-    ledger.close()
-    ledger._in_doubt = True
-    before = log.stat().st_size
-    ledger.append([to_entry(a_record())])
-    assert 0 < log.stat().st_size < before
-    ledger.close()
+    with engine.connect():  # whoever is the last to leave empties the log anyway
+        ledger.append([to_entry(a_record()) for _ in range(20)])
+        ledger.close()
+        ledger._in_doubt = True
+        before = log.stat().st_size
+        ledger.append([to_entry(a_record())])
+        assert 0 < log.stat().st_size < before
+        ledger.close()
     engine.dispose()
 
 

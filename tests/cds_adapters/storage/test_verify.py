@@ -266,7 +266,7 @@ def test_a_row_that_says_something_else_than_its_decision_is_named(
         pytest.param({"history": b"[]"}, ("history (unreadable: TypeError)",), id="a list"),
         pytest.param({"decision": b"{"}, ("decision (unreadable: JSONDecodeError)",), id="broken"),
         pytest.param({"decision": b"7"}, ("decision (unreadable: TypeError)",), id="a number"),
-        pytest.param({"decision": b'"x"'}, ("decision (unreadable: TypeError)",), id="a text"),
+        pytest.param({"decision": b'"x"'}, ("decision (unreadable: ValueError)",), id="a text"),
     ],
 )
 def test_what_cannot_be_read_is_a_difference(

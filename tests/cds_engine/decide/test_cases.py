@@ -31,7 +31,7 @@ def case(given: Json, **expect: Any) -> Json:
         ({"x": 150, "p": False}, {"outcome": "equipoise", "candidates": ["c", "b"]}),
         ({"x": 120}, {"outcome": "no_change", "action": "stay"}),
         ({}, {"outcome": "abstention", "reason": "rule-abstains"}),
-        ({"x": None}, {"outcome": "abstention", "reason": "rule-abstains", "missing": []}),
+        ({"x": None}, {"outcome": "abstention", "reason": "rule-abstains", "missing": ["x"]}),
         (
             {"x": 150},
             {"outcome": "abstention", "reason": "missing", "missing": ["p"],

@@ -152,6 +152,18 @@ def test_a_derived_number_is_compared_like_any_other() -> None:
     assert missing.state == {"x": 70.4, "y": None, "gain": None, "double": None, "fast": None}
 
 
+def test_rl_17_a_derived_number_that_is_rounded_reaches_its_end() -> None:
+    variables = {
+        "x": {"from": "observation", "codes": ["loinc|1"], "unit": "kg", "digits": 1},
+        "whole_x": {"derive": "1 * x", "digits": 0},
+    }
+    rule = [{"when": "whole_x < 5", "then": "a"}, STAY]
+    bundle = a_small_bundle(rule, variables=variables)
+    assert decide(bundle, a_history(x=5.3)).action == "stay"
+    assert decide(bundle, a_history(x=Span(high=5.4, high_open=True))).outcome == "abstention"
+    assert decide(bundle, a_history(x=Span(high=4.4, high_open=True))).action == "a"
+
+
 CRITERIA = st.sampled_from(["x > 1", "x > 2", "y > 1", "p", "not q", "p or y > 2", "q and x <= 1"])
 ACTIONS = st.sampled_from(["a", "b", "c", "stay"])
 

@@ -36,6 +36,14 @@ def test_an_action_that_is_removed_is_not_replaced_in_silence(
     assert decision.judgement.removed == (Removed("a", PLACE, "A harms.", certain),)
 
 
+def test_a_safeguard_that_may_hold_says_what_would_settle_it() -> None:
+    decision = decided(RULE, x=2, p=None)
+    assert [(reason.code, reason.variables) for reason in decision.reasons] == [
+        ("safeguard", ()), ("missing", ("p",)),
+    ]  # fmt: skip
+    assert [reason.code for reason in decided(RULE, x=2, p=True).reasons] == ["safeguard"]
+
+
 def test_a_safeguard_that_is_definitely_false_removes_nothing() -> None:
     decision = decided(RULE, x=2, p=False)
     assert decision.action == "a"

@@ -1,7 +1,5 @@
 """Only what the record knew by the instant counts, and only the newest version of it."""
 
-from dataclasses import replace
-
 import pytest
 from builders.records import (
     ACTIONS,
@@ -16,6 +14,7 @@ from builders.records import (
     a_variable,
     advice,
     at,
+    but,
     find,
     reason_of,
     value_of,
@@ -76,25 +75,25 @@ class TestVersions:
         assert value_of(LATEST, late, AMENDED) == 130
 
     def test_without_numbers_the_one_recorded_last_wins(self) -> None:
-        first = replace(FIRST, version=(0, ""))
-        again = replace(AMENDED, version=(0, ""))
-        gone = replace(WITHDRAWN, version=(0, ""))
+        first = but(FIRST, version=(0, ""))
+        again = but(AMENDED, version=(0, ""))
+        gone = but(WITHDRAWN, version=(0, ""))
         assert value_of(LATEST, again, first) == 130
         assert reason_of(LATEST, gone, again, first) == "absent"
 
     def test_two_contents_of_one_version_conflict(self) -> None:
-        assert reason_of(LATEST, FIRST, replace(FIRST, value=130.0)) == "conflicting"
-        assert reason_of(LATEST, FIRST, replace(FIRST, unit=None)) == "unit"
+        assert reason_of(LATEST, FIRST, but(FIRST, value=130.0)) == "conflicting"
+        assert reason_of(LATEST, FIRST, but(FIRST, unit=None)) == "unit"
 
     def test_a_version_may_move_a_reading_in_time(self) -> None:
-        moved = replace(AMENDED, time=a_reading(at="2024-01-01T09:00").time)
+        moved = but(AMENDED, time=a_reading(at="2024-01-01T09:00").time)
         assert reason_of(a_variable(within="P30D"), FIRST, moved) == "stale"
 
     def test_a_version_may_drop_a_component(self) -> None:
         panel = [
-            replace(FIRST, codes=(SBP,)),
-            replace(FIRST, codes=("loinc|8462-4",), value=90.0),
-            replace(AMENDED, codes=("loinc|8462-4",), value=80.0),
+            but(FIRST, codes=(SBP,)),
+            but(FIRST, codes=("loinc|8462-4",), value=90.0),
+            but(AMENDED, codes=("loinc|8462-4",), value=80.0),
         ]
         assert reason_of(LATEST, *panel) == "absent"
         assert value_of(a_variable(codes=["loinc|8462-4"]), *panel) == 80
@@ -109,12 +108,12 @@ def test_the_same_observation_from_two_searches_counts_once() -> None:
     reading = a_reading(sbp=150)
     for take in ("count", "mean"):
         variable = a_variable(take=take, within="P30D")
-        assert find(variable, reading, replace(reading)) == find(variable, reading)
+        assert find(variable, reading, but(reading)) == find(variable, reading)
 
 
 def test_an_event_with_two_codes_of_one_variable_counts_once() -> None:
     variable = a_variable("condition", codes=[HYPERTENSION, "snomed|2"])
-    found = find(variable, replace(a_condition(), codes=(HYPERTENSION, "snomed|2")))
+    found = find(variable, but(a_condition(), codes=(HYPERTENSION, "snomed|2")))
     assert len(found.readings) == 1
 
 

@@ -4,7 +4,6 @@ import os
 import time as clock
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from random import Random
 
 from builders.records import (
@@ -16,6 +15,7 @@ from builders.records import (
     SBP,
     a_person,
     a_variable,
+    but,
     mm_hg,
     time,
     ucum,
@@ -113,7 +113,7 @@ def history(found: list[Event], as_of: int = AS_OF) -> History:
 def test_rl_15_order_and_duplicates_never_matter(
     found: list[Event], random: Random, again: list[int]
 ) -> None:
-    more = [*found, *(replace(found[i]) for i in again if i < len(found))]
+    more = [*found, *(but(found[i]) for i in again if i < len(found))]
     random.shuffle(more)
     assert history(more) == history(found)
 
@@ -122,7 +122,7 @@ def test_rl_15_order_and_duplicates_never_matter(
 def test_what_is_recorded_later_never_changes_what_was_known(
     found: list[Event], later: list[Event]
 ) -> None:
-    new = [replace(event, recorded=max(event.recorded, AS_OF + 1)) for event in later]
+    new = [but(event, recorded=max(event.recorded, AS_OF + 1)) for event in later]
     assert history([*found, *new]) == history(found)
 
 
@@ -142,7 +142,7 @@ def test_the_same_whole_days_later_come_to_the_same(found: list[Event], days: in
         return when and Time(when.start + shift, when.end + shift, when.precision)
 
     later = [
-        replace(e, time=moved(e.time), until=moved(e.until), recorded=e.recorded + days * DAY)
+        but(e, time=moved(e.time), until=moved(e.until), recorded=e.recorded + days * DAY)
         for e in found
     ]
     now, then = history(found).state(), history(later, AS_OF + days * DAY).state()

@@ -1,6 +1,5 @@
 """What counts is decided by the time at which it was true, as precisely as the record knows it."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from builders.records import (
     a_variable,
     advice,
     at,
+    but,
     find,
     reason_of,
     value_of,
@@ -338,7 +338,7 @@ def test_the_same_days_earlier_or_later_come_to_the_same(days: int, fields: dict
     events = [a_reading(sbp=value, at=text) for text, value in when]
     now = value_of(variable, *events)
     moved = [
-        replace(
+        but(
             e,
             recorded=e.recorded + days * DAY,
             time=Time(e.time.start + days * DAY, e.time.end + days * DAY, e.time.precision),

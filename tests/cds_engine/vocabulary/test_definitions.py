@@ -168,7 +168,7 @@ def test_a_definition_that_says_all_it_must_has_no_fault(fields: dict[str, Any])
             [
                 ("variables.x.absent: has no meaning for `from: observation`, which takes agree, "
                 "answers, before, codes, digits, panels, per, plausible, status, take, unit, "
-                "within")
+                "units, within")
             ],
         ),
     ],
