@@ -36,4 +36,5 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
         shown.add_column(column, overflow="fold")
     for row in rows:
         shown.add_row(*map(Text, row))
-    Console(soft_wrap=False).print(shown)
+    # a pipe or a file has no width of its own; eighty columns would break every other word
+    Console(width=None if sys.stdout.isatty() else 140).print(shown)
