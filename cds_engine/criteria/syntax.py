@@ -110,7 +110,7 @@ class Threshold(Leaf):
         return frozenset((self.name,))
 
     def __str__(self) -> str:
-        return f"{self.name} {self.op} {number_text(self.bound)}"
+        return f"{self.name} {self.op} {bound_text(self.bound)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,6 +462,19 @@ def decimal_text(number: Fraction) -> str:
     if 10**places % size:
         return f"{number.numerator} / {size}"
     return format(Decimal(number.numerator * (10**places // size)).scaleb(-places), "f")
+
+
+def bound_text(bound: float) -> str:
+    """Write a bound as an author could have: as a decimal, or as a quotient.
+
+    >>> bound_text(140.0), bound_text(1 / 3)
+    ('140', '1 / 3')
+    """
+    text = number_text(bound)
+    if len(text.partition(".")[2]) <= 12:
+        return text
+    quotient = Fraction(bound).limit_denominator(10**6)
+    return decimal_text(quotient) if float(quotient) == bound else text
 
 
 def label_text(label: str) -> str:

@@ -104,12 +104,20 @@ class _Explainer:
             for criterion in step.criteria:
                 for row in criterion.inputs:
                     rows.setdefault(row.name, row)
-        for name in judgement.undecided:
-            rows.setdefault(name, self.input(name))
+        for name in (*self.scored(), *judgement.undecided):
+            for row in self.with_reads(name):
+                rows.setdefault(row.name, row)
         spoke = self.branches.get(judgement.place)
         return Explanation(
             steps, tuple(rows.values()), self.alternatives(), spoke.because if spoke else ""
         )
+
+    def scored(self) -> tuple[str, ...]:
+        """Return what the scores read, where it was scores that decided."""
+        if self.decision.stage is None:
+            return ()
+        rule = self.bundle.stage(self.decision.stage).rule
+        return () if isinstance(rule, DecisionList) else tuple(sorted(rule.names))
 
     def step(self, step: Step) -> StepRow:
         leaves = self.decision.judgement.leaves or []
@@ -193,7 +201,7 @@ class _Explainer:
         """Say when the rule would have advised an action."""
         rule = self.bundle.stage(stage).rule
         if not isinstance(rule, DecisionList):
-            return "Its score is lower."
+            return "Its score is not the best."
         conditions = [
             "for everybody else" if branch.when is None else f"where {self.words(branch.when)}"
             for branch in rule.walk()

@@ -22,7 +22,7 @@ SERVICES = [
         "usageRequirements": "",
         "prefetch": {
             "patient": "Patient/{{context.patientId}}",
-            "a": "Observation?patient={{context.patientId}}&date=ge2020&date=le2021&_include=x",
+            "a": "Observation?patient={{context.patientId}}&date=ge2020&date=le2021&_revinclude=x",
             "b": "Observation/$lastn?code:not=x&date=sa2020&performer=y",
             "d": "observation?patient={{context.patientId}}",
             "c": "Condition?patient={{context.patient.id}}&encounter={{context.nobody}}{",

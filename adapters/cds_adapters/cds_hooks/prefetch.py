@@ -65,13 +65,14 @@ class RecordSystem:
 
     Attributes:
         not_kept: types of resources that its records do not hold at all; they are not asked for.
-        includes_medications: whether its searches understand ``_include``, so that a prescription
-            that only refers to a medication brings it along. It is outside the subset that CDS
-            Hooks recommends, hence off unless a site says so.
+        includes_medications: whether a search for prescriptions may ask for the medications that
+            they only refer to (``_include``). It is outside the subset that CDS Hooks recommends,
+            but without it such a prescription can be recognised only where a token allows to
+            read the medication, and many servers write all prescriptions in this way.
     """
 
     not_kept: frozenset[str] = frozenset()
-    includes_medications: bool = False
+    includes_medications: bool = True
 
 
 PLAIN_SYSTEM = RecordSystem()

@@ -102,6 +102,10 @@ class HookService:
         call = self._new_call(service, time.perf_counter_ns())
         return await self._guarded(call, partial(self._keep_feedback, service_id, read))
 
+    async def close(self) -> None:
+        """Let go of connections to FHIR servers; call it when the application ends."""
+        await self._source.close()
+
     def _unknown(self) -> Reply:
         known = ", ".join(self._services) or "none"
         return RefusalError(

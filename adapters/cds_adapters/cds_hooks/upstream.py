@@ -66,6 +66,10 @@ class Source(Protocol):
         """Return, in order, all pages of each query, or why they could not be had."""
         ...
 
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
 
 class FhirSource:
     """The FHIR servers that a site lists.

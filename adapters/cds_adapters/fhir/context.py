@@ -82,13 +82,19 @@ class Context:
     def known(self, meta: Meta | None, status: str, said: Time | None) -> tuple[Version, Instant]:
         """Return a resource's version, and when the record came to know it as it now stands.
 
-        ``said`` is when it says it was recorded, or else when the thing was. A version that
-        changes an earlier one was not known before the server stored it.
+        ``said`` is when it says it was recorded, or else when the thing was. What says only the
+        day is known from the day's start, or from when the server stored it on that day: a
+        pregnancy or an order of today must not wait until tomorrow. A version that changes an
+        earlier one was not known before the server stored it.
         """
         version = self.version(meta)
-        if said is not None and version[0] <= 1 and status not in REVISED:
+        first = version[0] <= 1 and status not in REVISED
+        if first and said is not None and said.start == said.end:
             return version, said.end
         stored = None if meta is None else self.time(meta.last_updated)
+        if first and said is not None:
+            latest = said.start if stored is None else min(said.end, stored.end)
+            return version, max(said.start, latest)
         if said is None:
             if stored is None:
                 no_time = "no time says when it was or when it became known"

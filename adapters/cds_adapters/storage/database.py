@@ -24,17 +24,21 @@ class StorageError(CDSError):
     """A database that cannot be opened, read or written."""
 
 
-def open_database(url: str) -> Engine:
+def open_database(url: str, *, create: bool = True) -> Engine:
     """Open a database whose commits are durable, and prove that it answers.
 
     SQLite keeps a write-ahead log and waits for the disk at every commit. PostgreSQL is spoken to
     with psycopg 3 and refused where it would acknowledge a commit before it is on disk.
 
+    Args:
+        url: SQLAlchemy's URL of a SQLite file or of a PostgreSQL database.
+        create: make a SQLite file that is not there yet; whoever only reads wants to be told.
+
     Raises:
         StorageError: saying what to do; never with the password.
     """
     place = _parse(url)
-    engine = _sqlite(place) if place.drivername in _SQLITE else _postgresql(place)
+    engine = _sqlite(place, create) if place.drivername in _SQLITE else _postgresql(place)
     try:
         engine.connect().close()
     except DBAPIError as error:
@@ -101,8 +105,10 @@ def _parse(url: str) -> URL:
     return place
 
 
-def _sqlite(place: URL) -> Engine:
+def _sqlite(place: URL, create: bool) -> Engine:
     path = Path(str(place.database))
+    if not create and not path.exists():
+        raise StorageError(f"there is no database file {path}; name the one that `serve` writes")
     if not path.parent.is_dir():
         raise StorageError(
             f"the database file {path} cannot be made, for there is no folder {path.parent}; "

@@ -119,8 +119,8 @@ class FeedbackStore:
 def _store_all(connection: Connection, items: Sequence[Feedback]) -> Stored:
     decisions = _decisions(connection, sorted({item.card for item in items}))
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    once = insert(feedback).on_conflict_do_nothing(index_elements=["item"])
-    once = once.returning(feedback.c.seq)
+    unless_known = insert(feedback).on_conflict_do_nothing(index_elements=["item"])
+    once = unless_known.returning(feedback.c.seq)
     new = unmatched = 0
     for item in items:
         decision = decisions.get(item.card)

@@ -22,6 +22,12 @@ def test_our_own_service_violates_no_line_over_real_http() -> None:
     }  # fmt: skip
 
 
+def test_032_an_include_is_remarked_upon_but_no_violation() -> None:
+    found = next(f for f in findings(Served().app) if f.line == 32)
+    assert found.verdict == "ok"
+    assert "medication_requests: _include is outside the subset" in found.found
+
+
 def test_a_bad_service_is_told_every_line_that_it_violates() -> None:
     found = findings(BadHooks())
     assert {f.line for f in found if f.verdict == "violated"} == {

@@ -63,6 +63,17 @@ def test_052_without_a_required_key_the_call_is_412_and_names_it(key: str) -> No
     assert (served.audit.last.outcome, served.audit.last.status) == ("error", 412)
 
 
+def test_041_a_client_that_ignores_code_sort_and_count_gets_the_same_answer() -> None:
+    noise = [pressure(f"x{n}") | {"code": other_code(n)} for n in range(20)]
+    old = pressure("sbp-0", 90, "2019-01-01T08:00:00Z")
+    everything = searchset(old, *noise, pressure(), *noise[:3], pressure())
+    assert answer_to(observations_sbp=everything)["action"] == "lifestyle"
+
+
+def other_code(number: int) -> Json:
+    return {"coding": [{"system": "http://loinc.org", "code": f"1234-{number}"}]}
+
+
 def test_052_every_required_key_that_is_missing_is_named_at_once() -> None:
     words = diagnostics(Served().call(hook_body(prefetch={})))
     assert all(f"`{key}`" in words for key in REQUIRED)

@@ -21,6 +21,8 @@ from builders.hook_calls import (
 )
 
 import cds_engine
+from cds_adapters.cds_hooks.upstream import UpstreamError
+from cds_adapters.fhir.decode import DecodedBundle
 from cds_adapters.storage.records import AuditRecord
 from cds_engine.decide.record import canonical, decide_again
 
@@ -178,6 +180,21 @@ def test_rl_27_more_calls_than_are_worked_on_are_told_to_come_again(
     assert asyncio.run(rush()) == [200, 200, 200, 503, 503]
     assert len(served.audit.records) == 3
     assert served.call().status_code == 200
+
+
+def test_the_connections_to_fhir_servers_end_with_the_service() -> None:
+    class Source:
+        closed = False
+
+        async def fetch(self, *_: object) -> list[DecodedBundle | UpstreamError]:
+            return []
+
+        async def close(self) -> None:
+            self.closed = True
+
+    source = Source()
+    asyncio.run(Served(source=source).service.close())
+    assert source.closed
 
 
 def test_a_body_that_never_ends_is_408() -> None:

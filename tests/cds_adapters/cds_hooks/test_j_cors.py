@@ -69,8 +69,11 @@ def test_132_by_default_no_origin_is() -> None:
 
 
 def test_132_pages_beside_the_hooks_stay_closed() -> None:
+    def page() -> str:
+        return "a page"
+
     service = served()
-    service.app.add_api_route("/pages", dict, methods=["GET"])
+    service.app.add_api_route("/pages", page, methods=["GET"])
     answer = service.request("GET", "/pages", headers={"origin": ORIGIN})
     assert answer.status_code == 200
     assert "access-control-allow-origin" not in answer.headers

@@ -152,11 +152,13 @@ def test_what_a_site_does_not_keep_is_not_asked_for() -> None:
     assert not {"medication_statements", "care_plans"} & set(queries(system=system))
 
 
-def test_032_includes_are_asked_for_only_where_a_site_says_so() -> None:
-    system = RecordSystem(includes_medications=True)
-    template = queries(system=system)["medication_requests"].template
+def test_032_medications_that_are_only_referred_to_are_asked_for_unless_a_site_cannot() -> None:
+    for key, query in queries().items():
+        assert ("_include" in query.template) == key.startswith("medication_")
+    template = queries()["medication_requests"].template
     assert "_include=MedicationRequest:medication" in template
-    assert "_include" not in queries()["medication_requests"].template
+    system = RecordSystem(includes_medications=False)
+    assert all("_include" not in query.template for query in queries(system=system).values())
 
 
 def test_a_template_becomes_a_path_for_one_patient() -> None:

@@ -304,12 +304,12 @@ def test_without_an_issue_time_it_is_known_when_it_is_over(
     assert iso(event.recorded) == recorded
 
 
-def test_a_date_alone_is_known_at_the_end_of_the_day_at_the_site() -> None:
+def test_a_date_alone_is_known_from_the_start_of_the_day_at_the_site() -> None:
     resource = an_observation(issued=None, effectiveDateTime="2024-05-01")
     plain = the_event(resource)
     west = the_event(resource, SiteMap(time_zone=timezone(timedelta(hours=-5))))
 
-    assert plain.recorded == read_instant("2024-05-02T00:00:00Z") - 1
+    assert plain.recorded == read_instant("2024-05-01T00:00:00Z")
     assert west.recorded == plain.recorded + 5 * HOUR
     assert west.time is not None
     assert west.time.end - west.time.start == DAY - 1

@@ -65,7 +65,7 @@ def test_a_condition_becomes_an_event() -> None:
     assert event.codes == ("snomed|38341003",)
     assert event.time is not None
     assert event.time.precision == "year"
-    assert iso(event.recorded) == "2024-05-01T23:59:59.999999Z"
+    assert iso(event.recorded) == "2024-05-01T00:00:00Z"
     assert (event.status, event.until, event.ended, event.doubt) == ("active", None, False, False)
 
 
@@ -188,7 +188,27 @@ def test_an_onset_by_age_leaves_the_time_open() -> None:
 def test_without_a_recorded_date_the_onset_counts() -> None:
     event = the_event(a_condition(recordedDate=None, **ABATED))
 
-    assert iso(event.recorded) == "2020-12-31T23:59:59.999999Z"
+    assert iso(event.recorded) == "2020-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "stored", "known"),
+    [
+        ("2025-06-15", None, "2025-06-15T00:00:00Z"),
+        ("2025-06-15", "2025-06-15T08:30:00Z", "2025-06-15T08:30:00Z"),
+        ("2025-06-15", "2029-01-01T00:00:00Z", "2025-06-15T23:59:59.999999Z"),
+        ("2025-06-15", "2025-06-14T08:00:00Z", "2025-06-15T00:00:00Z"),
+        ("2025-06-15T07:00:00Z", "2029-01-01T00:00:00Z", "2025-06-15T07:00:00Z"),
+    ],
+    ids=["day alone", "stored that day", "loaded years later", "stored before", "an instant"],
+)
+def test_what_is_dated_today_need_not_wait_until_tomorrow(
+    recorded: str, stored: str | None, known: str
+) -> None:
+    meta = {"lastUpdated": stored} if stored else None
+    event = the_event(a_condition(recordedDate=recorded, meta=meta))
+
+    assert iso(event.recorded) == known
 
 
 def test_a_refuted_condition_is_known_since_it_was_refuted() -> None:

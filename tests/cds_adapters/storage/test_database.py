@@ -101,6 +101,14 @@ def test_rl_07_a_file_that_is_no_database_is_refused(sqlite_url: str, tmp_path: 
         open_database(sqlite_url)
 
 
+def test_a_reader_does_not_make_a_new_file(sqlite_url: str, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"there is no database file .*; name the one that"):
+        open_database(sqlite_url, create=False)
+    assert [*tmp_path.iterdir()] == []
+    open_database(sqlite_url).dispose()
+    open_database(sqlite_url, create=False).dispose()
+
+
 def test_a_missing_driver_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(StorageError, match=r"install cds-engine\[postgresql\], or keep the audit"):

@@ -145,7 +145,7 @@ def test_what_remains_possible_and_what_could_not_be_compared_is_said() -> None:
     }
     assert [(a.action, a.why) for a in small(scores, x=9, y=2).alternatives] == [
         ("a", "The data could not compare it for such a patient."),
-        ("stay", "Its score is lower."),
+        ("stay", "Its score is not the best."),
     ]
 
 

@@ -175,7 +175,7 @@ def first_that_holds(rule: list[dict[str, Any]], values: dict[str, Scalar]) -> t
                 return first_that_holds(line["rule"], values)
             if "abstain" in line:
                 return ()
-            said = line.get("then", line.get("otherwise"))
+            said = line["then"] if "then" in line else line["otherwise"]
             return (said,) if isinstance(said, str) else tuple(said)
     raise AssertionError("the last line holds for everybody")
 

@@ -115,6 +115,23 @@ def test_rows_that_floating_point_could_get_wrong_are_refereed_and_the_others_ar
     assert decisions.refereed == 1
 
 
+def test_ties_that_floating_point_takes_for_differences_are_found() -> None:
+    rule = [{"when": "0.123456789012 * huge != n2", "then": "a0"}, {"otherwise": "a1"}]
+    bundle = bundle_of(a_document(stages=[a_stage(rule)]))
+    states = [{"huge": k * 1e10, "n2": round(k * 1234567890.12, 2)} for k in range(1, 300)]
+    decisions = assert_agree(bundle, states)
+    assert decisions.refereed == len(states)
+    assert {decisions.decode(row).action for row in range(len(states))} == {"a1"}
+
+
+def test_fine_scores_that_floating_point_puts_in_order_are_found_to_be_tied() -> None:
+    fine = {"a0": {"terms": {"huge": 0.123456789012}}, "a1": {"terms": {"n2": 1}}}
+    bundle = bundle_of(a_document(stages=[a_stage({"scores": fine})]))
+    states = [{"huge": k * 1e10, "n2": round(k * 1234567890.12, 2)} for k in range(1, 300)]
+    decisions = assert_agree(bundle, states)
+    assert {decisions.decode(row).outcome for row in range(len(states))} == {"equipoise"}
+
+
 def test_fv_12_tied_scores_are_equipoise_and_a_tie_needs_no_referee() -> None:
     bundle = bundle_of(a_document(stages=[a_stage(score_rule(margin=0))]))
     states: list[State] = [{"n1": value, "n2": 0.0} for value in (0.9, 1.0, 1.1)]
@@ -232,7 +249,7 @@ def score_rule(margin: float) -> dict[str, Any]:
 
 def everything() -> dict[str, Any]:
     """A document with every construct, written out."""
-    derived = {
+    derived: dict[str, dict[str, Any]] = {
         "rise": {"derive": "n1 - 0.5 * n2", "digits": 1},
         "third": {"derive": "(rise + n0) / 3", "digits": 2},
         "high": {"derive": "third > 0.5 or b2"},

@@ -33,10 +33,15 @@ class Report:
     def __init__(self) -> None:
         self._faults: dict[tuple[int, str], list[str]] = {}
         self._skipped: dict[tuple[int, str], str] = {}
+        self._remarks: dict[tuple[int, str], list[str]] = {}
 
     def check(self, line: int, what: str, faults: Iterable[str] = ()) -> None:
         """Note that a requirement was looked at, and what was wrong."""
         self._faults.setdefault((line, what), []).extend(faults)
+
+    def remark(self, line: int, what: str, words: Iterable[str]) -> None:
+        """Note what violates nothing but is worth knowing."""
+        self._remarks.setdefault((line, what), []).extend(words)
 
     def skip(self, line: int, what: str, why: str) -> None:
         """Note that a requirement could not be looked at."""
@@ -44,7 +49,10 @@ class Report:
 
     def findings(self) -> list[Finding]:
         """Return every finding, in the order of the lines."""
-        found = [_finding(key, faults) for key, faults in self._faults.items()]
+        found = [
+            _finding(key, faults, self._remarks.get(key, []))
+            for key, faults in self._faults.items()
+        ]
         found += [
             Finding(line, "not applicable", what, why)
             for (line, what), why in self._skipped.items()
@@ -53,11 +61,11 @@ class Report:
         return sorted(found, key=lambda finding: (finding.line, finding.what))
 
 
-def _finding(key: tuple[int, str], faults: list[str]) -> Finding:
+def _finding(key: tuple[int, str], faults: list[str], remarks: list[str]) -> Finding:
     line, what = key
-    unique = list(dict.fromkeys(faults))
+    unique = list(dict.fromkeys(faults or remarks))
     more = f"; and {len(unique) - _SHOWN} more" if len(unique) > _SHOWN else ""
-    return Finding(line, "violated" if unique else "ok", what, "; ".join(unique[:_SHOWN]) + more)
+    return Finding(line, "violated" if faults else "ok", what, "; ".join(unique[:_SHOWN]) + more)
 
 
 def json_of(answer: httpx.Response) -> Any:
