@@ -71,5 +71,5 @@ def machine() -> str:
     return f"{os.cpu_count()} cores; load over 1, 5 and 15 minutes {load}; medians of CPU time"
 
 
-def _verdict(holds: bool | None) -> str:  # noqa: FBT001 - a plain yes or no
+def _verdict(holds: bool | None) -> str:
     return "" if holds is None else ("holds" if holds else "DOES NOT HOLD")

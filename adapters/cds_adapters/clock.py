@@ -2,12 +2,17 @@
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from cds_engine.errors import CDSError
 from cds_engine.vocabulary.time import Instant, instant
 
 Clock = Callable[[], Instant]
+
+
+EARLIEST: Instant = instant(datetime(1900, 1, 1, tzinfo=UTC))
+LATEST: Instant = instant(datetime(2200, 1, 1, tzinfo=UTC))
+"""Instants outside these years are slips of the pen, and calendars end near some of them."""
 
 
 class InstantError(CDSError):
@@ -40,4 +45,7 @@ def parse_instant(text: str) -> Instant:
         raise InstantError(f"{text!r} is no instant; {cure}") from error
     if found.tzinfo is None:
         raise InstantError(f"{text!r} has no offset, so it could mean many instants; {cure}")
-    return instant(found)
+    at = instant(found)
+    if not EARLIEST <= at <= LATEST:
+        raise InstantError(f"{text!r} lies outside the years 1900 to 2199; {cure}")
+    return at

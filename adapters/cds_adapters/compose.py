@@ -15,7 +15,9 @@ from cds_adapters.storage.audit import AuditStore
 from cds_adapters.storage.database import open_database
 from cds_adapters.storage.feedback import FeedbackStore
 from cds_adapters.storage.migrate import migrate
+from cds_adapters.storage.reader import AuditReader
 from cds_adapters.storage.shelf import Shelf, shipped_rules
+from cds_adapters.storage.verify import require_sound_end
 from cds_adapters.web.pages import Pages, add_pages
 from cds_engine.decide.regime import Regime
 
@@ -37,26 +39,33 @@ def compose(site: Site) -> FastAPI:
     served = [regimes[bundle.identity] for bundle in shelf.newest()]
     engine = open_database(site.database)
     migrate(engine)
+    require_sound_end(AuditReader(engine))
     audit, feedback = AuditStore(engine), FeedbackStore(engine)
+    hooks = HookService(served, audit, feedback, site, clock)
     app = FastAPI(
         title="cds-engine",
         version=cds_engine.__version__,
         openapi_url=None,
-        lifespan=_lifespan(audit),
+        lifespan=_lifespan(audit, hooks),
     )
-    add_cds_hooks(app, HookService(served, audit, feedback, site, clock))
+    add_cds_hooks(app, hooks)
     add_health(app, served, audit)
     add_pages(app, Pages(shelf, regimes, audit, site, clock))
     return app
 
 
-def _lifespan(audit: AuditStore) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    audit: AuditStore, hooks: HookService
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # what start-up made lives as long as the process: the collector need not look at it again
         gc.collect()
         gc.freeze()
-        yield
-        audit.close()
+        try:
+            yield
+        finally:
+            await hooks.close()
+            audit.close()
 
     return lifespan

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 from graphlib import CycleError, TopologicalSorter
 from math import inf
@@ -79,11 +80,19 @@ class Compiler:
         for name, variable in self.document.variables.items():
             self.faults.extend(variable_faults(name, variable, self.actions))
             if variable.source is not None:
-                self.kinds[name] = variable.kind(name, self.actions)
+                self.kinds[name] = self._kind(name, variable)
         for name, action in self.document.actions.items():
             self.faults.extend(action_faults(name, action))
         self._check_recognition()
         self._check_dates()
+
+    def _kind(self, name: str, variable: Variable) -> Kind:
+        kind = variable.kind(name, self.actions)
+        if variable.source != "course" or kind.type != "label":
+            return kind
+        actions = self.document.actions
+        spoken = tuple((label, f"“{actions[label].label}”") for label in sorted(actions))
+        return replace(kind, spoken=spoken)
 
     def _check_recognition(self) -> None:
         """Each code must recognise one action only, else a course could not be told."""

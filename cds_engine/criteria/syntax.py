@@ -350,10 +350,11 @@ class All:
         verdict: Verdict = True
         for part in self.parts:
             found = part.evaluate(state, trace)
+            if found:
+                continue
             if found is False:
                 return False
-            if found is None:
-                verdict = None
+            verdict = None
         return verdict
 
     def children(self) -> tuple[Criterion, ...]:

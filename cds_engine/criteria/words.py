@@ -17,6 +17,7 @@ from cds_engine.criteria.syntax import (
     decimal_text,
 )
 from cds_engine.vocabulary.kind import Kind
+from cds_engine.vocabulary.units import unit_words
 from cds_engine.vocabulary.value import NONE, number_text
 
 _PHRASES: Mapping[str, str] = {
@@ -35,7 +36,7 @@ _OPPOSITE: Mapping[str, str] = {
 def criterion_words(
     criterion: Criterion, kinds: Mapping[str, Kind], *, negated: bool = False
 ) -> str:
-    """Say a criterion: ``systolic blood pressure is 140 mm[Hg] or higher``."""
+    """Say a criterion: ``systolic blood pressure is 140 mmHg or higher``."""
     match criterion:
         case Not(inner):
             return criterion_words(inner, kinds, negated=not negated)
@@ -46,7 +47,7 @@ def criterion_words(
             return "always" if value is not negated else "never"
         case Threshold(name, op, bound):
             phrase = _PHRASES[_OPPOSITE[op] if negated else op]
-            amount = f"{number_text(bound)} {kinds[name].unit}".strip()
+            amount = f"{number_text(bound)} {unit_words(kinds[name].unit)}".strip()
             return f"{kinds[name].label} {phrase.format(amount)}"
         case Comparison(left, op, right):
             phrase = _PHRASES[_OPPOSITE[op] if negated else op]
@@ -54,7 +55,7 @@ def criterion_words(
         case Flag(name):
             return f"{kinds[name].label}: {'no' if negated else 'yes'}"
         case OneOf(name, labels):
-            return f"{kinds[name].label} is {_labels_words(labels, negated=negated)}"
+            return f"{kinds[name].label} is {_labels_words(labels, kinds[name], negated=negated)}"
         case IsMissing(name):
             return f"{kinds[name].label} is {'known' if negated else 'not known'}"
     raise TypeError(f"no words for {type(criterion).__name__}")
@@ -73,8 +74,9 @@ def _joined(
     return f" {word} ".join(said)
 
 
-def _labels_words(labels: tuple[str, ...], *, negated: bool) -> str:
-    said = ["nothing yet" if label == NONE else label for label in labels]
+def _labels_words(labels: tuple[str, ...], kind: Kind, *, negated: bool) -> str:
+    spoken = {NONE: "nothing yet", **dict(kind.spoken)}
+    said = [spoken.get(label, label.replace("_", " ")) for label in labels]
     if not negated:
         return " or ".join(said)
     return f"not {said[0]}" if len(said) == 1 else f"neither {' nor '.join(said)}"

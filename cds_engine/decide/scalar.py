@@ -5,8 +5,7 @@ and the branches that are unknown on the way stay possible; only if all that is 
 the same answer is it given.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import isinf
 
@@ -27,8 +26,8 @@ _Values = dict[str, Scalar | None]
 Exact = Fraction | float
 """An exact number, or an infinity."""
 
-_new = tuple.__new__
-"""``_new(Step, (...))`` is ``Step(...)`` in half the time; a walk takes a step at every branch."""
+_Step = tuple[Role, str, Criterion | None, Verdict, int, int]
+"""A step of a walk, still without names for its parts."""
 
 
 def complete(bundle: RuleBundle, base: State) -> _Values:
@@ -38,7 +37,8 @@ def complete(bundle: RuleBundle, base: State) -> _Values:
         bundle: says how to derive.
         base: the value of every variable that is not derived; one left out is missing.
     """
-    state: _Values = {name: base.get(name) for name in bundle.kinds}
+    get = base.get
+    state: _Values = {name: get(name) for name in bundle.kinds}
     for derived in bundle.derived:
         if isinstance(derived.expression, IntegerForm):
             total = derived.expression.total(state)
@@ -70,28 +70,39 @@ def _in_units(total: int | Span | None, divisor: int, digits: int) -> float | Sp
     return round(total / divisor, digits) + 0.0
 
 
-@dataclass(slots=True)
-class _Answer:
-    """What one possible branch comes to once safeguards have spoken."""
+_Answer = tuple[tuple[str, ...], ReasonCode | None, str]
+"""What a possible branch comes to once safeguards have spoken: actions or a code, and its place."""
 
-    actions: tuple[str, ...]
-    code: ReasonCode | None
-    place: str
 
-    def differs(self, other: "_Answer") -> bool:
-        """Say whether two answers would be given differently, wherever they stand."""
-        return self.actions != other.actions or self.code != other.code
+class _Walked(Judgement):
+    """A judgement that names the parts of its steps when somebody asks.
+
+    A walk takes a step at every branch. Naming its parts takes as long as the step itself, and
+    those who decide thousands of histories to count what is advised never ask.
+    """
+
+    __slots__ = ("path",)
+    path: Sequence[_Step]
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The path, step by step."""
+        return tuple(map(Step._make, self.path))
+
+    @steps.setter
+    def steps(self, path: Sequence[_Step]) -> None:
+        self.path = path
 
 
 class _Walk:
     """One walk through a rule bundle for one state, remembering each step."""
 
-    __slots__ = ("bundle", "leaves", "state", "steps", "unknown")
+    __slots__ = ("bundle", "leaves", "path", "state", "unknown")
 
     def __init__(self, bundle: RuleBundle, state: State) -> None:
         self.bundle = bundle
         self.state = state
-        self.steps: list[Step] = []
+        self.path: list[_Step] = []
         self.leaves: list[tuple[Criterion, Verdict]] = []
         self.unknown: list[Criterion] = []
 
@@ -122,7 +133,7 @@ class _Walk:
         """Evaluate one criterion and remember it."""
         first = len(self.leaves)
         verdict = criterion.evaluate(self.state, self.leaves)
-        self.steps.append(_new(Step, (role, place, criterion, verdict, first, len(self.leaves))))
+        self.path.append((role, place, criterion, verdict, first, len(self.leaves)))
         if verdict is None:
             self.unknown.append(criterion)
         return verdict
@@ -152,24 +163,24 @@ class _Walk:
     ) -> Judgement:
         possible: list[Branch] = []
         self.collect(rule, possible)
-        answer = self.answer(possible[0], removed)
-        others = [self.answer(branch, removed) for branch in possible[1:]]
-        if any(other.differs(answer) for other in others):
-            answers = (answer, *others)
-            union = {action for each in answers for action in each.actions}
-            candidates = tuple(a for a in stage.choose if a in union)
-            return self.result("abstention", "missing", candidates)
-        if answer.code:
-            return self.result("abstention", answer.code, answer.actions, answer.place)
-        return self.advise(answer.actions, answer.place)
+        answers = [self.answer(branch, removed) for branch in possible]
+        actions, code, place = answers[0]
+        for other, other_code, _ in answers:
+            if other != actions or other_code != code:
+                union = {action for each, _, _ in answers for action in each}
+                candidates = tuple([action for action in stage.choose if action in union])
+                return self.result("abstention", "missing", candidates)
+        if code:
+            return self.result("abstention", code, actions, place)
+        return self.advise(actions, place)
 
     def collect(self, rule: DecisionList, possible: list[Branch]) -> None:
         """Gather the branches that may speak, up to the first that certainly does."""
-        state, leaves, remember = self.state, self.leaves, self.steps.append
+        state, leaves, remember = self.state, self.leaves, self.path.append
         for branch in rule.branches:
             when, first = branch.when, len(leaves)
             verdict = True if when is None else when.evaluate(state, leaves)
-            remember(_new(Step, ("branch", branch.place, when, verdict, first, len(leaves))))
+            remember(("branch", branch.place, when, verdict, first, len(leaves)))
             if verdict is False:
                 continue
             if when is not None and verdict is None:
@@ -184,16 +195,16 @@ class _Walk:
     def answer(self, branch: Branch, removed: Mapping[str, Removed]) -> _Answer:
         """Return what a branch advises: its actions, else what it says instead, else nothing."""
         if branch.abstain is not None:
-            return _Answer((), "rule-abstains", branch.place)
+            return (), "rule-abstains", branch.place
         if not removed:
-            return _Answer(branch.actions, None, branch.place)
-        kept = tuple(action for action in branch.actions if action not in removed)
+            return branch.actions, None, branch.place
+        kept = tuple([action for action in branch.actions if action not in removed])
         if kept:
-            return _Answer(kept, None, branch.place)
+            return kept, None, branch.place
         other = next((action for action in branch.instead if action not in removed), None)
         if other is not None:
-            return _Answer((other,), None, branch.place)
-        return _Answer((), "safeguard", branch.place)
+            return (other,), None, branch.place
+        return (), "safeguard", branch.place
 
     def by_scores(self, stage: Stage, rule: ScoreRule, removed: Mapping[str, Removed]) -> Judgement:
         feasible = [a for a in stage.choose if not (a in removed and removed[a].certain)]
@@ -246,10 +257,10 @@ class _Walk:
         candidates: tuple[str, ...] = (),
         place: str = "",
     ) -> Judgement:
-        found = Judgement(outcome, code)
+        found = _Walked(outcome, code)
         found.candidates = candidates
         found.place = place
-        found.steps = tuple(self.steps)
+        found.path = self.path
         found.leaves = self.leaves
         if outcome == "abstention" and self.unknown:
             names = frozenset().union(*[criterion.names() for criterion in self.unknown])

@@ -27,6 +27,8 @@ KINDS: Mapping[str, frozenset[EventKind]] = {
 """Source of a variable -> the kinds of events that it is read from."""
 
 _PATIENT = frozenset({"patient"})
+_ANY_CODE = ""
+"""Stands for the code of a variable that takes every event of its kinds."""
 
 
 class HistoryTaker:
@@ -40,12 +42,13 @@ class HistoryTaker:
     def __init__(self, variables: Mapping[str, Variable], actions: Mapping[str, Action]) -> None:
         self.variables = dict(variables)
         self.seen_as = {code: name for name, a in actions.items() for code in a.seen_as}
-        self._wanted: dict[tuple[EventKind, str], list[str]] = {}
+        self._wanted: dict[EventKind, dict[str, list[str]]] = {}
         for name, variable in self.variables.items():
             if variable.source not in (None, "course"):
                 for kind in KINDS.get(variable.source or "", ()):
-                    for code in variable.codes or ("",):
-                        self._wanted.setdefault((kind, code), []).append(name)
+                    by_code = self._wanted.setdefault(kind, {})
+                    for code in variable.codes or (_ANY_CODE,):
+                        by_code.setdefault(code, []).append(name)
         self._course_wanted = any(v.source == "course" or v.before for v in variables.values())
 
     def take(self, record: Record, as_of: Instant) -> History:
@@ -63,16 +66,18 @@ class HistoryTaker:
 
     def _sorted_out(self, events: list[Event]) -> dict[str, list[Event]]:
         """Return variable -> its events, each once."""
-        found: dict[str, dict[Event, None]] = {}
+        found: dict[str, list[Event]] = {}
         for event in events:
-            names = {
-                name
-                for code in (*event.codes, "")
-                for name in self._wanted.get((event.kind, code), ())
-            }
-            for name in names:
-                found.setdefault(name, {})[event] = None
-        return {name: list(once) for name, once in found.items()}
+            by_code = self._wanted.get(event.kind)
+            if by_code is None:
+                continue
+            for code in (*event.codes, _ANY_CODE):
+                for name in by_code.get(code, ()):
+                    found.setdefault(name, []).append(event)
+        return {
+            name: some if len(some) == 1 else list(dict.fromkeys(some))
+            for name, some in found.items()
+        }
 
     def _finding(
         self,
@@ -83,7 +88,7 @@ class HistoryTaker:
         steps: tuple[Step, ...],
         as_of: Instant,
     ) -> Finding:
-        gap = self._gap(name, variable, record.gaps)
+        gap = self._gap(name, variable, record.gaps) if record.gaps else None
         if gap is not None:
             return Missing("incomplete", gap)
         match variable.source:
@@ -116,8 +121,6 @@ class HistoryTaker:
 
     def _gap(self, name: str, variable: Variable, gaps: Mapping[str, str]) -> str | None:
         """Return the words of the first gap that this variable would have to look into."""
-        if not gaps:
-            return None
         kinds: frozenset[str] = KINDS.get(variable.source or "", _PATIENT)
         codes = [*variable.codes, *variable.panels]
         if variable.source == "course" or variable.before:

@@ -19,6 +19,9 @@ from cds_engine.vocabulary.time import DAY, WEEK, Instant
 from cds_engine.vocabulary.value import Scalar, Span
 from cds_engine.vocabulary.variable import Variable
 
+_SAME_OF_ONE = frozenset({"latest", "earliest", "mean", "min", "max"})
+"""Aggregates that give back the one reading there is."""
+
 _SLOPE_UNITS: Mapping[str, float] = {"d": DAY, "wk": WEEK, "mo": 30.4375 * DAY, "a": 365.25 * DAY}
 _VAGUE = "a reading is dated too vaguely, or not at all, to tell whether it counts"
 
@@ -32,10 +35,14 @@ def observed(variable: Variable, events: Sequence[Event], end: Time, as_of: Inst
         end: where its window ends; ``as_of`` unless the definition says ``before``.
         as_of: the instant of the decision.
     """
-    statuses = frozenset(variable.status) or USUAL_STATUSES
-    taken = [e for e in events if e.status in statuses and time_of(e).start <= end.end]
+    statuses = variable.status or USUAL_STATUSES
+    latest = end.end
+    taken = [e for e in events if e.status in statuses and time_of(e).start <= latest]
     inside, before, astride = split(taken, window_start(variable.window, end.start))
-    measured, vague = _measured(variable, inside), _measured(variable, astride)
+    measured = _measured(variable, inside)
+    if len(measured) == 1 and not astride and _speaks_for_all(variable, measured[0]):
+        return Known(measured[0].value, readings(measured))  # type: ignore[arg-type]
+    vague = _measured(variable, astride)
     if variable.before:
         vague += [m for m in measured if is_vague(m.time) and m.time.end > end.end]
         measured = [m for m in measured if not (is_vague(m.time) and m.time.end > end.end)]
@@ -50,6 +57,12 @@ def observed(variable: Variable, events: Sequence[Event], end: Time, as_of: Inst
     if any(variable.aggregate != "latest" or m.time.end >= newest for m in vague):
         return missing("unresolved", _VAGUE, measured + vague)
     return _AGGREGATES[variable.aggregate or "latest"](variable, measured)
+
+
+def _speaks_for_all(variable: Variable, only: Measured) -> bool:
+    """Say whether the only reading is the value, as it is of most variables in most records."""
+    exact = type(only.value) is float and only.fault is None
+    return exact and not variable.before and variable.aggregate in _SAME_OF_ONE
 
 
 def _measured(variable: Variable, events: Sequence[Event]) -> list[Measured]:

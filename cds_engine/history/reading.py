@@ -7,10 +7,11 @@ from math import inf
 from cds_engine.history.event import BEGINNING, Event, Time, time_of
 from cds_engine.history.value import Missing, MissingReason, Reading
 from cds_engine.vocabulary.time import Instant
-from cds_engine.vocabulary.units import Conversion, StatedUnit, conversion
+from cds_engine.vocabulary.units import SAME, Conversion, StatedUnit, conversion
 from cds_engine.vocabulary.value import Scalar, Span
 from cds_engine.vocabulary.variable import Variable
 
+NO_UNIT = StatedUnit()
 USUAL_STATUSES = frozenset({"final", "amended", "corrected"})
 
 
@@ -51,10 +52,9 @@ def _answer(event: Event, variable: Variable, measured: Measured) -> None:
 def _number(
     value: float | Span, unit: StatedUnit | None, variable: Variable, measured: Measured
 ) -> None:
-    if variable.unit == "1" and (unit is None or unit == StatedUnit()):
-        found: Conversion | str = Conversion()
-    else:
-        found = conversion(unit or StatedUnit(), variable.conversions)
+    stated = unit or NO_UNIT
+    bare = variable.unit == "1" and stated == NO_UNIT
+    found = SAME if bare else conversion(stated, variable.conversions)
     if isinstance(found, str):
         measured.fault = ("unit", found)
         return
@@ -98,20 +98,21 @@ def _implausible(number: float, variable: Variable) -> bool:
 def source_readings(found: Iterable[tuple[str, Time]]) -> tuple[Reading, ...]:
     """Return sources with their times, each once, in order of time."""
     ordered = sorted({(time.start, time.end, source) for source, time in found})
-    return tuple(
-        Reading(source, None, None) if start == BEGINNING else Reading(source, start, end)
-        for start, end, source in ordered
-    )
+    return tuple([_reading(*each) for each in ordered])
+
+
+def _reading(start: Instant, end: Instant, source: str) -> Reading:
+    return Reading(source, None, None) if start == BEGINNING else Reading(source, start, end)
 
 
 def readings(measured: Iterable[Measured]) -> tuple[Reading, ...]:
     """Return the sources of several readings, each once, in order of time."""
-    return source_readings((m.source, m.time) for m in measured)
+    return source_readings([(m.source, m.time) for m in measured])
 
 
 def event_readings(events: Iterable[Event]) -> tuple[Reading, ...]:
     """Return the sources of events, each once, in order of time."""
-    return source_readings((event.source, time_of(event)) for event in events)
+    return source_readings([(event.source, time_of(event)) for event in events])
 
 
 def missing(

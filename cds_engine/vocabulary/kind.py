@@ -14,6 +14,7 @@ class Kind:
         unit: UCUM code of a number; empty for a bare count or ratio.
         digits: decimals a number is rounded to before it is compared.
         labels: the labels that can occur; None where any label may.
+        spoken: label -> how a person says it, for labels that are names of something.
         low, high: the plausible range of a number, where one is declared.
     """
 
@@ -24,3 +25,4 @@ class Kind:
     labels: frozenset[str] | None = None
     low: float | None = None
     high: float | None = None
+    spoken: tuple[tuple[str, str], ...] = ()

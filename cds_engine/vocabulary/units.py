@@ -108,3 +108,32 @@ def _contradiction(stated: StatedUnit, table: Mapping[str, Conversion]) -> str |
     if table.get(meant) != table[stated.code]:
         return f"the unit reads {stated.text!r} but is coded {stated.code!r}"
     return None
+
+
+_SPOKEN: Mapping[str, str] = {
+    "mm[Hg]": "mmHg",
+    "a": "years",
+    "mo": "months",
+    "wk": "weeks",
+    "d": "days",
+    "h": "hours",
+    "1": "",
+    "mL/min/{1.73_m2}": "mL/min/1.73 m²",
+    "kg/m2": "kg/m²",
+    "Cel": "°C",
+}
+
+
+def unit_words(unit: str) -> str:
+    """Write a UCUM unit as a clinician reads it; one without a custom stays as it is.
+
+    >>> unit_words("mm[Hg]"), unit_words("{steps}/d"), unit_words("mm[Hg]/wk")
+    ('mmHg', 'steps/day', 'mmHg/week')
+    """
+    if unit in _SPOKEN:
+        return _SPOKEN[unit]
+    above, bar, below = unit.rpartition("/")
+    if bar and below in {"a", "mo", "wk", "d", "h"}:
+        period = _SPOKEN[below].removesuffix("s")
+        return f"{unit_words(above)}/{period}" if above else f"per {period}"
+    return unit.replace("{", "").replace("}", "").replace("_", " ")

@@ -27,7 +27,9 @@ class Span:
             return f"{'<' if self.high_open else '<='} {number_text(self.high)}"
         if self.high == inf:
             return f"{'>' if self.low_open else '>='} {number_text(self.low)}"
-        return f"{number_text(self.low)} to {number_text(self.high)}"
+        above = "above " if self.low_open else ""
+        below = "below " if self.high_open else ""
+        return f"{above}{number_text(self.low)} to {below}{number_text(self.high)}"
 
 
 Scalar = float | bool | str | Span

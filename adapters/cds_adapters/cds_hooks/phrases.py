@@ -10,6 +10,7 @@ from cds_engine.criteria.syntax import All, Criterion, IntegerForm, Not, Verdict
 from cds_engine.criteria.syntax import Any as Either
 from cds_engine.criteria.words import criterion_words
 from cds_engine.decide.decision import Role
+from cds_engine.vocabulary.units import unit_words
 
 MAX_CAUTIONS = 3
 
@@ -57,7 +58,7 @@ class Phrases:
         self._kinds = bundle.kinds
         self._reads = {derived.name: derived.reads for derived in bundle.derived}
         self.labels = _labels(bundle)
-        self.units = {name: escape(kind.unit) for name, kind in bundle.kinds.items()}
+        self.units = {name: escape(unit_words(kind.unit)) for name, kind in bundle.kinds.items()}
         self.actions = {name: escape(action.label) for name, action in bundle.actions.items()}
         self.formulas: dict[str, str] = {}
         self.lines: dict[tuple[Role, str], Line] = {}

@@ -32,8 +32,6 @@ from cds_engine.history.value import History
 from cds_engine.vocabulary.time import iso
 
 DECISION = "org.cds-engine.decision"
-EARLIEST, LATEST = parse_instant("1900-01-01T00:00:00Z"), parse_instant("2200-01-01T00:00:00Z")
-"""The instants that a request may ask for; a window before one must be in the calendar, too."""
 
 MOST_AT_ONCE = 256
 """Calls that are worked on side by side; more are told to come again."""
@@ -190,9 +188,6 @@ class HookService:
             call.as_of = parse_instant(request.as_of)
         except InstantError as error:
             raise RefusalError(400, "value", f"{place}: {error}") from None
-        if not EARLIEST <= call.as_of <= LATEST:
-            problem = f"is not between {iso(EARLIEST)} and {iso(LATEST)}"
-            raise RefusalError(400, "value", f"{place}: {problem}")
         call.frozen = True
 
     def _drafts(self, service: Service, request: HookRequest) -> list[Draft] | None:

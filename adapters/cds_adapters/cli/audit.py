@@ -6,8 +6,8 @@ from typing import Any
 
 from cds_adapters.cli.output import FINDINGS, FINE, complain, print_json, say, table
 from cds_adapters.site import read_site
-from cds_adapters.storage.audit import AuditStore
 from cds_adapters.storage.database import open_database
+from cds_adapters.storage.reader import AuditReader
 from cds_adapters.storage.records import AuditRecord
 from cds_adapters.storage.shelf import Shelf, shipped_rules
 from cds_adapters.storage.verify import reevaluate as make_again
@@ -18,11 +18,7 @@ from cds_engine.vocabulary.time import iso
 def show(decision: str, settings: Path | None, given: dict[str, Any], *, as_json: bool) -> int:
     """Print one record; 1 if there is none of that id."""
     site = read_site(settings, given)
-    store = AuditStore(open_database(site.database))
-    try:
-        record = store.get(decision)
-    finally:
-        store.close()
+    record = AuditReader(open_database(site.database, create=False)).get(decision)
     if record is None:
         complain(f"no decision {decision} in this database; check the id and --database")
         return FINDINGS
@@ -38,13 +34,10 @@ def verify(settings: Path | None, given: dict[str, Any], *, reevaluate: bool, as
     import dataclasses
 
     site = read_site(settings, given)
-    store = AuditStore(open_database(site.database))
-    try:
-        chain = verify_chain(store)
-        shelf = Shelf(site.rules or shipped_rules())
-        again = make_again(store, shelf.by_digest) if reevaluate else None
-    finally:
-        store.close()
+    store = AuditReader(open_database(site.database, create=False))
+    chain = verify_chain(store)
+    shelf = Shelf(site.rules or shipped_rules())
+    again = make_again(store, shelf.by_digest) if reevaluate else None
     fine = chain.sound and (again is None or again.complete)
     if as_json:
         print_json({"ok": fine, "chain": dataclasses.asdict(chain),

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import text
 
 from cds_adapters.cli.output import FINDINGS, FINE, print_json, table
 from cds_adapters.cli.patients import site_map
 from cds_adapters.compose import clock_of
 from cds_adapters.site import Site, read_site
-from cds_adapters.storage.audit import AuditStore
 from cds_adapters.storage.database import open_database
+from cds_adapters.storage.migrate import migrate
+from cds_adapters.storage.reader import AuditReader
 from cds_adapters.storage.shelf import Shelf, shipped_rules
+from cds_adapters.storage.verify import verify
 from cds_engine.decide.cases import run_cases
 from cds_engine.errors import CDSError
 from cds_engine.vocabulary.time import iso
@@ -75,15 +76,14 @@ def _rules(site: Site) -> str:
 
 def _database(site: Site) -> str:
     engine = open_database(site.database)
-    store = AuditStore(engine)
     try:
-        with engine.connect() as connection:
-            connection.execute(text("select 1"))
-        if not store.healthy():
-            raise CDSError("the audit store does not accept records; see the log")
-        return f"{engine.dialect.name}, migrated, accepts records"
+        migrate(engine)
+        found = verify(AuditReader(engine))
+        if not found.sound:
+            raise CDSError(f"the audit is not as it was written: {found}")
+        return f"{engine.dialect.name}, migrated; {found.rows} records, chain sound"
     finally:
-        store.close()
+        engine.dispose()
 
 
 def _warnings(site: Site) -> list[Examined]:

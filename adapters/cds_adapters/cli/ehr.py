@@ -48,7 +48,15 @@ def _answer(template: str, resources: Sequence[Resource]) -> Any:
     matching = [r for r in found if not wanted or wanted & _codes(r)]
     matching.sort(key=_date, reverse=True)
     count = int(query.get("_count", ["1000"])[0])
-    return to_searchset([dict(r) for r in matching[:count]], total=len(matching))
+    page = matching[:count]
+    brought = _medications(page, resources) if "_include" in query else []
+    return to_searchset([dict(r) for r in [*page, *brought]], total=len(matching))
+
+
+def _medications(page: Sequence[Resource], resources: Sequence[Resource]) -> list[Resource]:
+    """Return the Medications that a page of prescriptions refers to."""
+    wanted = {(r.get("medicationReference") or {}).get("reference") for r in page}
+    return [r for r in resources if f"{r['resourceType']}/{r.get('id')}" in wanted]
 
 
 def _codes(resource: Resource) -> set[str]:

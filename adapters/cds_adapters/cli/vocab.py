@@ -148,7 +148,7 @@ def _invalid(records: Path) -> Iterator[str]:
     """Yield one line for each fault that the full R4B models find."""
     import json
 
-    from fhir.resources.R4B import construct_fhir_element
+    from fhir.resources.R4B import get_fhir_model_class
     from pydantic import ValidationError
 
     for _, raw in patient_resources(records):
@@ -156,7 +156,7 @@ def _invalid(records: Path) -> Iterator[str]:
             resource = json.loads(data)
             kind = str(resource.get("resourceType"))
             try:
-                construct_fhir_element(kind, resource)
+                get_fhir_model_class(kind).model_validate(resource)
             except ValidationError as error:
                 for detail in error.errors(include_url=False, include_input=False):
                     place = ".".join(str(p) for p in detail["loc"] if not isinstance(p, int))

@@ -38,18 +38,26 @@ class VerifyReport:
         rows: how many rows were read and found sound.
         first_bad: number of the first row that is not as it was written; None if all are.
         why: what is wrong there.
-        head: the last row that is sound; to be compared with a head that was kept elsewhere.
+        last, last_hash: number and hash (hexadecimal) of the last row that is sound; to be
+            compared with those that were kept elsewhere.
     """
 
     rows: int
     first_bad: int | None
     why: str
-    head: Receipt
+    last: int
+    last_hash: str
 
     @property
     def sound(self) -> bool:
         """Whether every row is as it was written."""
         return self.first_bad is None
+
+    def __str__(self) -> str:
+        end = f"row {self.last} has the hash {self.last_hash}"
+        if self.sound:
+            return f"chain: {self.rows} rows, all as they were written; {end}"
+        return f"chain: {self.rows} rows are sound, row {self.first_bad} is not: {self.why}; {end}"
 
 
 def verify(store: AuditReader, *, after: Receipt | None = None) -> VerifyReport:
@@ -75,7 +83,8 @@ def verify(store: AuditReader, *, after: Receipt | None = None) -> VerifyReport:
             why = _fault_at_end(head, last)
     except StorageError as error:
         why = str(error)
-    return VerifyReport(last.seq - start.seq, last.seq + 1 if why else None, why, last)
+    bad = last.seq + 1 if why else None
+    return VerifyReport(last.seq - start.seq, bad, why, last.seq, last.chain.hex())
 
 
 def require_sound(store: AuditReader) -> VerifyReport:
@@ -91,6 +100,19 @@ def require_sound(store: AuditReader) -> VerifyReport:
             "database as evidence and go on with a sound copy or a new one"
         )
     return report
+
+
+def require_sound_end(store: AuditReader) -> VerifyReport:
+    """Check the last rows of the chain, and raise if one of them is not as it was written.
+
+    A service does this before it starts, so that nothing is written behind a damaged end. The
+    whole chain is for ``verify``, which takes as long as the audit is.
+    """
+    head = store.head()
+    first = 0 if head is None else max(0, head.seq - END)
+    before = next(iter(store.rows(first - 1, batch=1)), None) if first else None
+    report = verify(store, after=Receipt(before.seq, before.chain) if before else None)
+    return _sound(report)
 
 
 def _fault(row: Sequence[Any], last: Receipt, head: Receipt | None) -> str:
@@ -159,6 +181,17 @@ class ReevaluationReport:
     def complete(self) -> bool:
         """Whether every stored decision was made again and came out the same."""
         return not (self.differences or self.unavailable or self.other_semantics)
+
+    def __str__(self) -> str:
+        decisions = self.rows - self.errors
+        lines = [f"decisions: {self.identical} of {decisions} came out again, bit for bit"]
+        lines += [f"  row {d.seq}, {d.id}: {', '.join(d.fields)}" for d in self.differences]
+        lines += [f"  {n} by bundle {digest}, not found" for digest, n in self.unavailable.items()]
+        if self.other_semantics:
+            lines.append(f"  {self.other_semantics} by a release with other semantics")
+        if self.errors:
+            lines.append(f"  {self.errors} calls ended in an error and hold no decision")
+        return "\n".join(lines)
 
 
 def reevaluate(store: AuditReader, find_bundle: FindBundle) -> ReevaluationReport:

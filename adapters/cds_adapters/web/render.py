@@ -10,8 +10,9 @@ from starlette.responses import HTMLResponse
 
 from cds_adapters.site import Site
 from cds_adapters.web.errors import PageError
-from cds_adapters.web.words import GAPS, OUTCOMES, REASONS, Calendar, sentence, unit_words, yes_no
+from cds_adapters.web.words import GAPS, OUTCOMES, REASONS, Calendar, sentence, yes_no
 from cds_engine import SEMANTICS_VERSION, __version__
+from cds_engine.vocabulary.units import unit_words
 
 _HERE = Path(__file__).parent
 

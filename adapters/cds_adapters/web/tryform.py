@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from starlette.datastructures import QueryParams
 
-from cds_adapters.web.words import unit_words
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.vocabulary.kind import Kind
+from cds_engine.vocabulary.units import unit_words
 from cds_engine.vocabulary.value import NONE, number_text
 
 DECEASED = "_deceased"

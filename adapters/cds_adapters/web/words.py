@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.criteria.syntax import Verdict
 from cds_engine.vocabulary.time import DAY, Instant, moment
+from cds_engine.vocabulary.units import unit_words
 
 OUTCOMES: Mapping[str, str] = {
     "recommendation": "Recommendation",
@@ -48,34 +49,6 @@ GAPS: Mapping[str, str] = {
     "unresolved": "left open",
 }
 """Why an input is missing."""
-
-_UNITS: Mapping[str, str] = {
-    "mm[Hg]": "mmHg",
-    "a": "years",
-    "mo": "months",
-    "wk": "weeks",
-    "d": "days",
-    "h": "hours",
-    "1": "",
-    "mL/min/{1.73_m2}": "mL/min/1.73 m²",
-    "kg/m2": "kg/m²",
-    "Cel": "°C",
-}
-
-
-def unit_words(unit: str) -> str:
-    """Write a UCUM unit as a clinician reads it; one without a custom stays as it is.
-
-    >>> unit_words("mm[Hg]"), unit_words("{steps}/d"), unit_words("mm[Hg]/wk")
-    ('mmHg', 'steps/day', 'mmHg/week')
-    """
-    if unit in _UNITS:
-        return _UNITS[unit]
-    above, bar, below = unit.rpartition("/")
-    if bar and below in {"a", "mo", "wk", "d", "h"}:
-        period = _UNITS[below].removesuffix("s")
-        return f"{unit_words(above)}/{period}" if above else f"per {period}"
-    return unit.replace("{", "").replace("}", "").replace("_", " ")
 
 
 def spoken(bundle: RuleBundle) -> RuleBundle:

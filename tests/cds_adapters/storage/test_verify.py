@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from builders.audit import RULES, a_bundle, a_decided_record, a_record, change
@@ -40,13 +40,16 @@ def filled(store: AuditStore) -> AuditStore:
 
 def test_an_untouched_chain_is_sound(filled: AuditStore) -> None:
     report = verify(filled)
-    assert report == VerifyReport(10, None, "", filled.head() or Receipt(0, GENESIS))
+    end = filled.head()
+    assert end is not None
+    assert report == VerifyReport(10, None, "", 10, end.chain.hex())
     assert report.sound
+    assert str(report).startswith("chain: 10 rows, all as they were written; row 10 has the hash ")
     assert require_sound(filled) == report
 
 
 def test_an_empty_audit_is_sound(store: AuditStore) -> None:
-    assert verify(store) == VerifyReport(0, None, "", Receipt(0, GENESIS))
+    assert verify(store) == VerifyReport(0, None, "", 0, GENESIS.hex())
 
 
 CHANGED = "its hash does not fit its content and the row before it"
@@ -121,6 +124,7 @@ def test_au_05_a_well_forged_row_at_the_end_is_not_the_service_s(
     change(engine, COPY.format(seq=11, chain=chain))
     report = verify(filled)
     assert (report.rows, report.first_bad) == (10, 11)
+    assert "10 rows are sound, row 11 is not: the service did not write it" in str(report)
     assert report.why == "the service did not write it; its last row is number 10"
 
 
@@ -137,7 +141,7 @@ def test_au_07_what_a_chain_cannot_find_a_head_kept_elsewhere_does(
     report = verify(filled)
     assert report.sound, "in principle nothing in the database can show it"
     assert kept is not None
-    assert report.head.seq < kept.seq, "what was kept elsewhere shows it"
+    assert report.last < kept.seq, "what was kept elsewhere shows it"
 
 
 def test_checking_can_go_on_from_a_row_that_is_known_to_be_sound(filled: AuditStore) -> None:
@@ -297,6 +301,14 @@ def test_a_row_that_was_spoilt_does_not_end_the_check(
     report = reevaluate(store, find)
     assert report.differences == (Difference(spoilt.id, 1, ("row (unreadable)",)),)
     assert report.identical == 1
+    assert f"  row 1, {spoilt.id}: row (unreadable)" in str(report)
+
+
+def test_reports_are_plain_data(filled: AuditStore, find: Find) -> None:
+    put(filled, a_record(outcome="error", history=b"", decision=b""))
+    again = reevaluate(filled, find)
+    assert str(again).endswith("1 calls ended in an error and hold no decision")
+    json.dumps([asdict(verify(filled)), asdict(again)])
 
 
 def test_bundles_that_are_gone_and_other_semantics_are_counted_apart(
@@ -315,6 +327,11 @@ def test_bundles_that_are_gone_and_other_semantics_are_counted_apart(
     assert report.unavailable == {other.digest: 2}
     assert report.other_semantics == 1
     assert not report.complete
+    assert str(report).splitlines() == [
+        "decisions: 1 of 4 came out again, bit for bit",
+        f"  2 by bundle {other.digest}, not found",
+        "  1 by a release with other semantics",
+    ]
 
 
 def test_an_entry_is_what_the_row_holds(filled: AuditStore) -> None:

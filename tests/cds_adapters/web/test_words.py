@@ -5,11 +5,12 @@ from typing import get_args
 
 import pytest
 
-from cds_adapters.web.words import GAPS, OUTCOMES, REASONS, Calendar, unit_words
+from cds_adapters.web.words import GAPS, OUTCOMES, REASONS, Calendar
 from cds_engine.bundle.document import Outcome
 from cds_engine.decide.decision import ReasonCode
 from cds_engine.history.value import MissingReason
 from cds_engine.vocabulary.time import DAY, HOUR, instant
+from cds_engine.vocabulary.units import unit_words
 
 
 def at(*parts: int) -> int:
