@@ -26,6 +26,8 @@ FindBundle = Callable[[str], RuleBundle | None]
 
 #: Columns of the audit that repeat what the stored decision says.
 _REPEATED = ("regime", "version", "digest", "semantics", "as_of", "outcome", "stage", "action")
+#: Rows at the end of the chain that are checked before a service starts.
+END = 1_000
 #: How a history that was not written by this program fails to be one.
 _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, CDSError)
 
@@ -93,13 +95,7 @@ def require_sound(store: AuditReader) -> VerifyReport:
     Raises:
         StorageError: naming the first bad row.
     """
-    report = verify(store)
-    if not report.sound:
-        raise StorageError(
-            f"the audit is not as it was written: row {report.first_bad}: {report.why}; keep this "
-            "database as evidence and go on with a sound copy or a new one"
-        )
-    return report
+    return _sound(verify(store))
 
 
 def require_sound_end(store: AuditReader) -> VerifyReport:
@@ -113,6 +109,15 @@ def require_sound_end(store: AuditReader) -> VerifyReport:
     before = next(iter(store.rows(first - 1, batch=1)), None) if first else None
     report = verify(store, after=Receipt(before.seq, before.chain) if before else None)
     return _sound(report)
+
+
+def _sound(report: VerifyReport) -> VerifyReport:
+    if not report.sound:
+        raise StorageError(
+            f"the audit is not as it was written: row {report.first_bad}: {report.why}; keep this "
+            "database as evidence and go on with a sound copy or a new one"
+        )
+    return report
 
 
 def _fault(row: Sequence[Any], last: Receipt, head: Receipt | None) -> str:
