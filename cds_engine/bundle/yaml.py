@@ -5,13 +5,13 @@ import json
 import math
 import unicodedata
 from collections.abc import Iterator, Mapping
-from io import StringIO
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, DocumentStartEvent, Event, NodeEvent, ScalarEvent
+from ruamel.yaml.parser import Parser
 
 from cds_engine.errors import Fault, RuleBundleError
 
@@ -33,8 +33,9 @@ def read_yaml(name: str, data: bytes) -> Mapping[str, Any]:
     except UnicodeDecodeError as error:
         raise _refused(name, f"is not UTF-8 at byte {error.start}; save it as UTF-8") from error
     try:
-        _refuse_all_but_plain(name, text)
         content = _loader().load(text)
+    except _NotPlainError as error:
+        raise _refused(f"{name}:{error.line}", error.problem) from None
     except DuplicateKeyError as error:
         raise _refused(name, _marked(error) + "; each key may stand only once") from error
     except MarkedYAMLError as error:
@@ -55,19 +56,32 @@ def _loader() -> YAML:
     loader = YAML(typ="safe", pure=True)
     loader.version = (1, 2)
     loader.allow_duplicate_keys = False
+    loader.Parser = _PlainParser
     return loader
 
 
-def _refuse_all_but_plain(name: str, text: str) -> None:
-    depth = 0
-    for event in _loader().parse(StringIO(text)):
+class _NotPlainError(Exception):
+    def __init__(self, line: int, problem: str) -> None:
+        self.line = line
+        self.problem = problem
+        super().__init__(problem)
+
+
+class _PlainParser(Parser):
+    """A parser that stops at the first thing that is more than plain data."""
+
+    nesting = 0
+
+    def get_event(self) -> Event:
+        """Return the next event, if it may stand in a rule bundle."""
+        event: Event = super().get_event()
         kind = type(event).__name__
-        depth += kind.endswith("StartEvent") - kind.endswith("EndEvent")
-        problem = (
-            f"is nested more than {MAX_DEPTH} deep" if depth > MAX_DEPTH else _not_plain(event)
-        )
+        self.nesting += kind.endswith("StartEvent") - kind.endswith("EndEvent")
+        deep = self.nesting > MAX_DEPTH
+        problem = f"is nested more than {MAX_DEPTH} deep" if deep else _not_plain(event)
         if problem:
-            raise _refused(f"{name}:{event.start_mark.line + 1}", problem)
+            raise _NotPlainError(event.start_mark.line + 1, problem)
+        return event
 
 
 def _not_plain(event: Event) -> str | None:

@@ -140,12 +140,17 @@ class _Explainer:
         return CriterionRow(str(leaf), self.words(leaf), verdict, tuple(inputs.values()))
 
     def with_reads(self, name: str) -> list[InputRow]:
-        """Return the row of a variable, and of all that it is derived from."""
-        rows = [self.input(name)]
-        if name in self.derived:
-            for read in sorted(self.derived[name].reads):
-                rows.extend(self.with_reads(read))
-        return rows
+        """Return the row of a variable, and of all that it is derived from, each once."""
+        found: dict[str, InputRow] = {}
+        todo = [name]
+        while todo:
+            here = todo.pop()
+            if here in found:
+                continue
+            found[here] = self.input(here)
+            if here in self.derived:
+                todo.extend(sorted(self.derived[here].reads, reverse=True))
+        return list(found.values())
 
     def input(self, name: str) -> InputRow:
         kind = self.bundle.kinds[name]

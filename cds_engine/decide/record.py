@@ -4,9 +4,11 @@ Nothing here names a patient: times are kept as distances from the instant of th
 only the rule bundle's own variables are kept.
 """
 
-import json
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
+
+import msgspec
 
 from cds_engine import SEMANTICS_VERSION
 from cds_engine.bundle.model import RuleBundle
@@ -66,7 +68,7 @@ def decision_to_plain(decision: Decision) -> Plain:
 
 def canonical(plain: Plain) -> bytes:
     """Write plain data in one way only: sorted keys, no white space, shortest numbers."""
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    return msgspec.json.encode(plain, order="deterministic")
 
 
 def decide_again(bundle: RuleBundle, history: Mapping[str, Any]) -> tuple[Decision, Plain]:
@@ -103,6 +105,8 @@ def _found(plain: Mapping[str, Any], as_of: int) -> Finding:
 
 
 def _value(value: object) -> object:
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"{value} is no value that could have been decided on")
     if not isinstance(value, Span):
         return value
     ends = {"low": value.low, "high": value.high}

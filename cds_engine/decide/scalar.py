@@ -303,17 +303,10 @@ def missing_inputs(bundle: RuleBundle, names: Iterable[str], state: State) -> tu
     A derived variable is traced to what it reads.
     """
     reads = {derived.name: derived.reads for derived in bundle.derived}
-    found: set[str] = set()
-    seen: set[str] = set()
-    todo = list(names)
-    while todo:
-        name = todo.pop()
-        value = state.get(name)
-        if name in seen or (value is not None and type(value) is not Span):
-            continue
-        seen.add(name)
-        if name in reads:
-            todo.extend(reads[name])
-        else:
-            found.add(name)
-    return tuple([name for name in bundle.kinds if name in found])
+    open_names: set[str] = set()
+    layer = set(names)
+    while layer:
+        new = {n for n in layer if (v := state.get(n)) is None or type(v) is Span} - open_names
+        open_names |= new
+        layer = {read for name in new if name in reads for read in reads[name]}
+    return tuple([name for name in bundle.kinds if name in open_names and name not in reads])

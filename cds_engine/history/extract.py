@@ -73,11 +73,11 @@ class HistoryTaker:
                 continue
             for code in (*event.codes, _ANY_CODE):
                 for name in by_code.get(code, ()):
-                    found.setdefault(name, []).append(event)
-        return {
-            name: some if len(some) == 1 else list(dict.fromkeys(some))
-            for name, some in found.items()
-        }
+                    some = found.setdefault(name, [])
+                    # an event with two of a variable's codes comes twice in a row
+                    if not some or some[-1] is not event:
+                        some.append(event)
+        return found
 
     def _finding(
         self,

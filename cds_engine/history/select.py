@@ -20,17 +20,10 @@ def known_by(events: Iterable[Event], as_of: Instant) -> tuple[list[Event], list
     known version counts, and of equal versions the one recorded last. What happens after
     ``as_of`` by its own account is left out, unless it stands on a list.
     """
-    newest: dict[str, tuple[tuple[int, str], Instant]] = {}
     known = [event for event in events if event.recorded <= as_of]
-    for event in known:
-        mine, held = (event.version, event.recorded), newest.get(event.source)
-        if held is None or mine > held:
-            newest[event.source] = mine
     kept: list[Event] = []
     left_out: list[tuple[str, str]] = []
-    for event in known:
-        if (event.version, event.recorded) != newest[event.source]:
-            continue
+    for event in _newest(known):
         if event.status in VOID:
             left_out.append((event.source, event.status))
         elif event.time is not None and event.time.start > as_of and event.kind not in STANDING:
@@ -38,6 +31,26 @@ def known_by(events: Iterable[Event], as_of: Instant) -> tuple[list[Event], list
         else:
             kept.append(event)
     return kept, left_out
+
+
+def _newest(known: list[Event]) -> list[Event]:
+    """Return the events of the newest version of each source, each once."""
+    newest: dict[str, Event] = {}
+    plain = True
+    for event in known:
+        held = newest.setdefault(event.source, event)
+        if held is not event:
+            plain = plain and held.version == event.version and held.recorded == event.recorded
+            if (event.version, event.recorded) > (held.version, held.recorded):
+                newest[event.source] = event
+    several = known if plain else [e for e in known if _as_new(e, newest[e.source])]
+    # a source may tell several events, as a panel does, but never the same one twice
+    told = {(event.source, event.codes) for event in several}
+    return several if len(told) == len(several) else list(dict.fromkeys(several))
+
+
+def _as_new(event: Event, newest: Event) -> bool:
+    return event.version == newest.version and event.recorded == newest.recorded
 
 
 def window_start(window: Duration | None, end: Instant) -> Instant | None:

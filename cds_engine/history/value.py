@@ -1,8 +1,9 @@
 """A finding is a value with its provenance, or the reason why there is none."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct
 
 from cds_engine.vocabulary.time import Instant
 from cds_engine.vocabulary.value import Scalar, State
@@ -18,8 +19,7 @@ MissingReason = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True, gc=False):
     """One source of a value: where it stands and when it was true (day or instant)."""
 
     source: str
@@ -27,8 +27,7 @@ class Reading:
     end: Instant | None
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True, gc=False):
     """A value with what it rests on.
 
     Attributes:
@@ -42,8 +41,7 @@ class Known:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Struct, frozen=True, gc=False):
     """No value, and why.
 
     Attributes:
@@ -62,8 +60,7 @@ class Missing:
 Finding = Known | Missing
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True, gc=False):
     """H_t: what was known about a patient at one instant, in a rule bundle's own variables.
 
     Attributes:
@@ -76,7 +73,7 @@ class History:
     as_of: Instant
     findings: Mapping[str, Finding]
     deceased: bool = False
-    set_aside: tuple[tuple[str, str], ...] = field(default=())
+    set_aside: tuple[tuple[str, str], ...] = ()
 
     def state(self) -> State:
         """Return the values alone, None where missing."""

@@ -140,7 +140,7 @@ class Variable(BaseModel):
         description="What no record means once the search was complete; `false` or `unknown`.",
     )
 
-    @property
+    @cached_property
     def aggregate(self) -> Take | None:
         """How records become one value: ``take``, or the source's default."""
         if self.take or self.source is None:
@@ -148,7 +148,7 @@ class Variable(BaseModel):
         takes = SOURCES[self.source].takes
         return takes[0] if takes else None
 
-    @property
+    @cached_property
     def decimals(self) -> int:
         """Decimals kept before comparing; counted and elapsed units are whole."""
         if self.aggregate in {"count", "elapsed"} or self.source == "patient.age":

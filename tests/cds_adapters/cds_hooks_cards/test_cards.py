@@ -261,14 +261,14 @@ def test_a16_alternatives_are_shown_with_why_not() -> None:
     assert "- Continue and measure again in 3 months: the rule advises it for everybody" in detail
     assert (
         "- Start amlodipine 5 mg daily: the rule advises it in place of a barred option where "
-        "Systolic blood pressure is 180 mm\\[Hg\\] or higher."
+        "Systolic blood pressure is 180 mmHg or higher."
     ) in detail
 
 
 def test_the_path_names_each_line_with_its_verdict() -> None:
     detail = a_card()["detail"]
-    assert "- Population: age is 18 a or higher and hypertension: yes — **holds**" in detail
-    assert "- Line 1: Systolic blood pressure is 180 mm\\[Hg\\] or higher → Start" in detail
+    assert "- Population: age is 18 years or higher and hypertension: yes — **holds**" in detail
+    assert "- Line 1: Systolic blood pressure is 180 mmHg or higher → Start" in detail
     assert "(if barred: Start amlodipine 5 mg daily) — **does not hold**" in detail
     assert "- Other stages: the other one does not hold" in detail
 
@@ -293,7 +293,7 @@ def test_a_long_list_is_counted_not_recited() -> None:
 def test_a_branch_without_a_reason_is_explained_by_its_criterion() -> None:
     text = STEPPED.replace(', because: "Diet and exercise come first."', "")
     detail = a_card(a_bundle(text))["detail"]
-    assert "**Why:** Blood pressure is high: yes and age is below 80 a." in detail
+    assert "**Why:** Blood pressure is high: yes and age is below 80 years." in detail
 
 
 def test_variables_that_read_the_same_are_told_apart() -> None:

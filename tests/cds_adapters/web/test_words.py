@@ -1,4 +1,4 @@
-"""Units, times and codes are written as a reader knows them, and none is without words."""
+"""Times and codes are written as a reader knows them, and none is without words."""
 
 from datetime import UTC, datetime
 from typing import get_args
@@ -10,29 +10,10 @@ from cds_engine.bundle.document import Outcome
 from cds_engine.decide.decision import ReasonCode
 from cds_engine.history.value import MissingReason
 from cds_engine.vocabulary.time import DAY, HOUR, instant
-from cds_engine.vocabulary.units import unit_words
 
 
 def at(*parts: int) -> int:
     return instant(datetime(*parts, tzinfo=UTC))  # type: ignore[misc,arg-type]
-
-
-@pytest.mark.parametrize(
-    ("unit", "words"),
-    [
-        ("mm[Hg]", "mmHg"),
-        ("a", "years"),
-        ("mmol/L", "mmol/L"),
-        ("{steps}/d", "steps/day"),
-        ("mm[Hg]/wk", "mmHg/week"),
-        ("mL/min/{1.73_m2}", "mL/min/1.73 m²"),
-        ("/d", "per day"),
-        ("1", ""),
-        ("", ""),
-    ],
-)
-def test_units_read_as_clinicians_write_them(unit: str, words: str) -> None:
-    assert unit_words(unit) == words
 
 
 def test_every_outcome_reason_and_gap_has_words() -> None:

@@ -14,7 +14,7 @@ def test_the_head_says_for_whom_and_what_for() -> None:
     assert (said.regime, said.version, said.title) == ("pressure", "1.0.0", "Pressure")
     assert said.aim == "lower Pressure (mm[Hg]), 6 months after the start. Fewer strokes."
     assert said.population_text == "age >= 18"
-    assert said.population == "Age is 18 a or higher"
+    assert said.population == "Age is 18 years or higher"
     assert said.dates == (("review by", "2027-01-01"),)
     assert said.cases == 1
 
@@ -56,7 +56,7 @@ def test_without_about_nothing_is_said_of_it() -> None:
         ("step", "steps of this regime", "the latest step that began",
          "none or other or start or wait",
          "no record means that no step began, if the search was complete"),
-        ("high", "computed", "Pressure is 140 mm[Hg] or higher", "yes or no",
+        ("high", "computed", "Pressure is 140 mmHg or higher", "yes or no",
          "unknown where what it is computed from leaves it open"),
         ("fall", "computed", "sbp_before - sbp", "mm[Hg]",
          "unknown where what it is computed from leaves it open"),
@@ -110,7 +110,7 @@ def test_a_list_becomes_numbered_rows_with_nested_ones_under_their_line() -> Non
     assert [(row.number, row.words, row.leads_to) for row in stage.rows] == [
         ("1", "Pressure is not known", "no advice: Measure first."),
         ("2", "High pressure: yes", "lines 2.1 to 2.2"),
-        ("2.1", "Pressure is 160 mm[Hg] or higher",
+        ("2.1", "Pressure is 160 mmHg or higher",
          "Start the drug; if barred: Start the other drug"),
         ("2.2", "everybody else", "Start the drug or Start the other drug, equally good"),
         ("3", "everybody else", "Wait"),
@@ -118,6 +118,21 @@ def test_a_list_becomes_numbered_rows_with_nested_ones_under_their_line() -> Non
     assert [row.place for row in stage.rows][2] == "stages[0].rule[1].rule[0]"
     assert stage.rows[2].instead == ("other",)
     assert stage.scores is None
+
+
+def test_a_step_is_said_by_the_label_of_its_action_and_another_label_by_itself() -> None:
+    answers = "answers: {loinc|LA15173-0: not_pregnant, loinc|LA26683-5: unsure}"
+    status = f"  status: {{from: observation, label: Status, codes: [loinc|82810-3], {answers}}}\n"
+    guard = "when: pregnant or potassium > 5.5"
+    bundle = pressure(
+        ("  step: {", f"{status}  step: {{"),
+        (guard, "when: step in [none, start, other] or status is not not_pregnant"),
+    )
+    [said] = describe(bundle).safeguards
+    assert said.words == (
+        "Step is nothing yet or “Start the drug” or “Start the other drug” "
+        "or Status is not not pregnant"
+    )
 
 
 def test_scores_become_a_table_of_terms_with_their_units() -> None:
@@ -135,7 +150,7 @@ def test_scores_become_a_table_of_terms_with_their_units() -> None:
         ("wait", "High pressure", "if yes", "4"),
     ]
     [support] = stage.scores.support
-    assert (support.actions, support.words) == (("other",), "Age is below 80 a")
+    assert (support.actions, support.words) == (("other",), "Age is below 80 years")
     assert stage.scores.because == "The lower risk."
 
 

@@ -49,7 +49,7 @@ def test_tr_03_every_step_of_the_path_is_shown_in_order() -> None:
 def test_tr_03_every_criterion_shows_its_inputs() -> None:
     population = SHOWN.steps[0]
     assert [(row.text, row.words, row.verdict) for row in population.criteria] == [
-        ("age >= 18", "age is 18 a or higher", True),
+        ("age >= 18", "age is 18 years or higher", True),
         ("hypertension", "hypertension: yes", True),
     ]
     [age] = population.criteria[0].inputs

@@ -5,7 +5,15 @@ from builders.records import ucum
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_engine.vocabulary.units import SAME, SPELLINGS, UCUM, Conversion, StatedUnit, conversion
+from cds_engine.vocabulary.units import (
+    SAME,
+    SPELLINGS,
+    UCUM,
+    Conversion,
+    StatedUnit,
+    conversion,
+    unit_words,
+)
 
 CHOLESTEROL = {"mmol/L": SAME, "mg/dL": Conversion(0.02586)}
 PRESSURE = {"mm[Hg]": SAME, "kPa": Conversion(7.50062)}
@@ -127,3 +135,34 @@ def test_what_is_stated_is_converted_only_if_it_is_listed(
     found = conversion(StatedUnit(code, system, text), PRESSURE)
     if not isinstance(found, str):
         assert (code in PRESSURE and system == UCUM) or (not code and text in PRESSURE)
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"),
+    [
+        ("mm[Hg]", "mmHg"),
+        ("a", "years"),
+        ("mo", "months"),
+        ("wk", "weeks"),
+        ("d", "days"),
+        ("h", "hours"),
+        ("mmol/L", "mmol/L"),
+        ("%", "%"),
+        ("Cel", "°C"),
+        ("kg/m2", "kg/m²"),
+        ("{steps}/d", "steps/day"),
+        ("{never_smoked}", "never smoked"),
+        ("mm[Hg]/wk", "mmHg/week"),
+        ("mm[Hg]/mo", "mmHg/month"),
+        ("kg/a", "kg/year"),
+        ("mL/h", "mL/hour"),
+        ("mL/min/{1.73_m2}", "mL/min/1.73 m²"),
+        ("/min", "/min"),
+        ("/d", "per day"),
+        ("1", ""),
+        ("", ""),
+    ],
+)
+def test_units_read_as_clinicians_write_them(unit: str, words: str) -> None:
+    assert unit_words(unit) == words
+    assert unit_words(words) == words, "what is said once is not said otherwise the second time"
