@@ -27,6 +27,8 @@ check: setup
 	$(BIN)/lint-imports
 
 test: check
+	$(BIN)/pytest -q --doctest-modules cds_engine adapters/cds_adapters \
+		--ignore-glob "*/migrations/*" --ignore-glob "*/__main__.py"
 	$(BIN)/pytest -q -n 2 -m "not slow"
 
 test-slow: setup

@@ -61,9 +61,17 @@ def test_the_drug_is_advised_exactly_where_nothing_bars_it(
         "potassium": potassium, "egfr": egfr, "pregnant": pregnant, "ace_intolerance": allergic,
     }  # fmt: skip
     decision = decide(bundle, given_history(bundle, person, NOW))
-    free = potassium is not None and potassium <= 5.0 and egfr is not None and egfr >= 30
-    if free and pregnant is False and allergic is False:
+    barred = pregnant or allergic or (potassium or 0) > 5.0 or (egfr or 100) < 30
+    unknown = {
+        ("pregnant", "pregnancy_status"): pregnant,
+        ("potassium",): potassium,
+        ("ace_intolerance",): allergic,
+        ("egfr",): egfr,
+    }
+    lacking = [names for names, value in unknown.items() if value is None]
+    if not barred and not lacking:
         assert decision.action == "full_dose"
-    else:
-        assert [reason.code for reason in decision.reasons] == ["safeguard"]
-        assert "safeguard" in get_args(ReasonCode)
+        return
+    assert (decision.outcome, decision.reasons[0].code) == ("abstention", "safeguard")
+    named = [(reason.code, *reason.variables) for reason in decision.reasons[1:]]
+    assert named == ([] if barred else [("missing", name) for name in lacking[0]])

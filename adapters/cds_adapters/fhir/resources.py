@@ -264,7 +264,7 @@ class Encounter(OfPatient, frozen=True, gc=False, rename="camel", tag="Encounter
     period: Period | None = None
 
 
-class Issue(Struct, frozen=True, gc=False):
+class Issue(Struct, frozen=True, gc=False, omit_defaults=True):
     """One thing that a server has to say about a request."""
 
     severity: str | None = None
@@ -272,7 +272,9 @@ class Issue(Struct, frozen=True, gc=False):
     diagnostics: str | None = None
 
 
-class OperationOutcome(Struct, frozen=True, gc=False, tag_field=_TAG, tag="OperationOutcome"):
+class OperationOutcome(
+    Struct, frozen=True, gc=False, omit_defaults=True, tag_field=_TAG, tag="OperationOutcome"
+):
     """What a server has to say about a request; inside a search, that it is not complete."""
 
     issue: tuple[Issue, ...] = ()

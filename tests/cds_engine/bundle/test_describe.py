@@ -126,7 +126,7 @@ def test_a_step_is_said_by_the_label_of_its_action_and_another_label_by_itself()
     guard = "when: pregnant or potassium > 5.5"
     bundle = pressure(
         ("  step: {", f"{status}  step: {{"),
-        (guard, "when: step in [none, start, other] or status is not not_pregnant"),
+        (guard, 'when: "step in [none, start, other] or status is not not_pregnant"'),
     )
     [said] = describe(bundle).safeguards
     assert said.words == (
