@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cds_engine.errors import DocumentError, Fault
 from cds_engine.vocabulary.code import code_fault
@@ -81,6 +81,16 @@ class Site(BaseModel):
             if parts.scheme not in {"http", "https"} or not parts.hostname:
                 raise ValueError(f"{url!r} is no absolute http(s) URL")
         return urls
+
+    @model_validator(mode="after")
+    def _servers_are_reachable_as_set(self) -> "Site":
+        plain = [url for url in self.fhir_servers if url.startswith("http:")]
+        if plain and not self.allow_plain_http:
+            raise ValueError(
+                f"fhir_servers holds {plain[0]!r}, which is not https, so that every fetch from it "
+                "would be refused; use https, or set allow_plain_http for development"
+            )
+        return self
 
     @property
     def public_url(self) -> str:

@@ -10,6 +10,7 @@ from cds_engine.criteria.words import criterion_words
 from cds_engine.vocabulary.action import Action
 from cds_engine.vocabulary.kind import Kind
 from cds_engine.vocabulary.time import parse_duration
+from cds_engine.vocabulary.units import unit_words
 from cds_engine.vocabulary.value import number_text
 from cds_engine.vocabulary.variable import Variable
 
@@ -174,13 +175,19 @@ def describe(bundle: RuleBundle) -> Description:
 
 
 def aim_words(bundle: RuleBundle) -> str:
-    """Say what is optimised: ``lower Systolic blood pressure (mm[Hg]), 9 months after``."""
+    """Say what is optimised: ``lower systolic blood pressure (mmHg), 9 months after``."""
     aim = bundle.document.aim
     kind = bundle.kinds.get(aim.outcome)
-    unit = aim.unit or (kind.unit if kind else "")
-    words = f"{aim.better} {kind.label if kind else aim.outcome}{f' ({unit})' if unit else ''}"
+    unit = unit_words(aim.unit or (kind.unit if kind else ""))
+    outcome = uncapitalised(kind.label if kind else aim.outcome)
+    words = f"{aim.better} {outcome}{f' ({unit})' if unit else ''}"
     when = f", {parse_duration(aim.at).words()} after the start" if aim.at else ""
     return f"{words}{when}{f'. {aim.because}' if aim.because else ''}"
+
+
+def uncapitalised(label: str) -> str:
+    """Write a label as it stands inside a sentence; BMI and its like keep their letters."""
+    return label if label[1:2].isupper() else label[:1].lower() + label[1:]
 
 
 def _about(about: About | None) -> Iterator[tuple[str, str]]:
@@ -358,7 +365,7 @@ def _score_table(bundle: RuleBundle, stage: Stage) -> ScoreTable:
     best = "highest" if written.better == "higher" else "lowest"
     words = f"the option with the {best} score"
     if written.margin:
-        unit = f" {written.unit}" if written.unit else ""
+        unit = f" {unit_words(written.unit)}" if written.unit else ""
         words += f"; those within {number_text(float(written.margin))}{unit} of it are equally good"
     support = tuple(
         _guarded(

@@ -56,10 +56,13 @@ class RuleCompiler:
             guard = branch.abstain is not None
             when = self.compiler.criterion(f"{place}.when", branch.when, allow_missing=guard)
             when = None if last and when == Always(value=True) else when
-        actions = _names(branch.then) or _names(branch.otherwise)
+        written = _names(branch.then) or _names(branch.otherwise)
+        # options that are equally good have no order of their own: two answers that name the same
+        # ones are the same answer
+        actions = tuple(action for action in self.choose if action in written)
         instead = _names(branch.instead)
-        self.compiler.known_actions(place, (*actions, *instead), self.choose)
-        self.compiler.refuse_repeats(place, actions)
+        self.compiler.known_actions(place, (*written, *instead), self.choose)
+        self.compiler.refuse_repeats(place, written)
         self.compiler.refuse_repeats(f"{place}.instead", instead)
         nested = None
         if branch.rule is not None:

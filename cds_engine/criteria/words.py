@@ -76,10 +76,15 @@ def _joined(
 
 def _labels_words(labels: tuple[str, ...], kind: Kind, *, negated: bool) -> str:
     spoken = {NONE: "nothing yet", **dict(kind.spoken)}
-    said = [spoken.get(label, label.replace("_", " ")) for label in labels]
+    said = [spoken.get(label, _quoted(label)) for label in labels]
     if not negated:
         return " or ".join(said)
     return f"not {said[0]}" if len(said) == 1 else f"neither {' nor '.join(said)}"
+
+
+def _quoted(label: str) -> str:
+    """Set a label of several words off, so that its ``not`` is not taken for the sentence's."""
+    return f"“{label.replace('_', ' ')}”" if "_" in label or " " in label else label
 
 
 def _linear_words(linear: Linear, kinds: Mapping[str, Kind]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from cds_engine.bundle.model import Branch, DecisionList, RuleBundle
+from cds_engine.criteria.syntax import Criterion, IsMissing, Not
 from cds_engine.decide.decision import Decision, Judgement, Reason, ReasonCode, Removed
 from cds_engine.decide.scalar import complete, judge, missing_inputs
 from cds_engine.history.value import History, Known, Missing, MissingReason
@@ -81,14 +82,31 @@ def _reasons(
 def _lacking(bundle: RuleBundle, judgement: Judgement, state: State) -> tuple[str, ...]:
     """Return the inputs that would have to be known for there to be advice."""
     if judgement.code == "safeguard":
-        unsure = {r.place for r in _barring(bundle, judgement) if not r.certain}
-        names = {n for g in bundle.safeguards if g.place in unsure for n in g.when.names()}
-        return missing_inputs(bundle, names, state)
+        unsure = {removed.action for removed in _barring(bundle, judgement) if not removed.certain}
+        left_open = {step.place for step in judgement.steps if step.verdict is None}
+        guards = [g for g in bundle.safeguards if g.place in left_open and g.never & unsure]
+        return missing_inputs(bundle, {n for g in guards for n in g.when.names()}, state)
     if judgement.code == "rule-abstains":
-        branch = _branch(bundle, judgement.place)
-        guard = branch.when if branch else None
-        return missing_inputs(bundle, guard.names() if guard else (), state)
+        return missing_inputs(bundle, _asked_for(judgement), state)
     return judgement.undecided
+
+
+def _asked_for(judgement: Judgement) -> set[str]:
+    """Return what the branch that abstains found missing, and holds because of."""
+    spoke = next(step for step in judgement.steps if step.place == judgement.place)
+    leaves = (judgement.leaves or [])[spoke.first : spoke.last]
+    found = {leaf.name for leaf, held in leaves if held and isinstance(leaf, IsMissing)}
+    return found & _wanted(spoke.criterion) if spoke.criterion else set()
+
+
+def _wanted(guard: Criterion, *, negated: bool = False) -> set[str]:
+    """Return the names whose absence speaks for a guard, not against it."""
+    match guard:
+        case IsMissing(name):
+            return set() if negated else {name}
+        case Not(inner):
+            return _wanted(inner, negated=not negated)
+    return {name for part in guard.children() for name in _wanted(part, negated=negated)}
 
 
 def _input_reasons(

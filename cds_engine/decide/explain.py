@@ -208,11 +208,13 @@ class _Explainer:
         if not isinstance(rule, DecisionList):
             return "Its score is not the best."
         conditions = [
-            "for everybody else" if branch.when is None else f"where {self.words(branch.when)}"
+            ("" if action in branch.actions else "in place of a barred option ")
+            + ("for everybody else" if branch.when is None else f"where {self.words(branch.when)}")
             for branch in rule.walk()
             if action in (*branch.actions, *branch.instead)
         ]
-        return f"The rule advises it {' or '.join(conditions)}."
+        earlier = "" if conditions == ["for everybody else"] else ", unless an earlier line speaks"
+        return f"The rule advises it {', or '.join(conditions)}{earlier}."
 
 
 def _newest(finding: Finding) -> int | None:

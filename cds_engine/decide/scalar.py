@@ -164,7 +164,8 @@ class _Walk:
         possible: list[Branch] = []
         self.collect(rule, possible)
         answers = [self.answer(branch, removed) for branch in possible]
-        actions, code, place = answers[0]
+        # the last one is of the branch that certainly speaks, so that its words are true
+        actions, code, place = answers[-1]
         for other, other_code, _ in answers:
             if other != actions or other_code != code:
                 union = {action for each, _, _ in answers for action in each}

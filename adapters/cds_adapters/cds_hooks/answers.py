@@ -4,14 +4,14 @@ Absent, failed (an OperationOutcome), cut short (a next link, or as many results
 for) are not "none found"; ``null`` and an empty Bundle are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 import msgspec
 from msgspec import Raw, Struct
 
 from cds_adapters.cds_hooks.prefetch import Query
-from cds_adapters.fhir.decode import DecodedBundle, decode_bundle
+from cds_adapters.fhir.decode import DecodedBundle, decode_bundle, distinct
 from cds_adapters.fhir.errors import FHIRError, NotUsedError
 from cds_adapters.fhir.resources import (
     Encounter,
@@ -21,11 +21,25 @@ from cds_adapters.fhir.resources import (
     UsedResource,
 )
 from cds_adapters.fhir.times import read_time
+from cds_adapters.fhir.troubles import Trouble
 from cds_engine.errors import CDSError
 from cds_engine.history.event import Time
 from cds_engine.vocabulary.time import Instant
 
 _HARMLESS = frozenset({"information", "warning", "success"})
+_NOT_ALL = frozenset(
+    {
+        "incomplete",
+        "transient",
+        "timeout",
+        "throttled",
+        "exception",
+        "lock-error",
+        "no-store",
+        "too-costly",
+    }
+)
+"""Issue codes that mean results are lacking, however lightly a server takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +95,10 @@ def read_page(raw: Raw | bytes, query: Query) -> DecodedBundle | Lacking:
         raise MalformedAnswerError(str(fault)) from None
     if page.outcomes and _failed(page.outcomes):
         return Lacking("is, or holds, an OperationOutcome: the search failed")
+    if page.short:
+        return Lacking(page.short)
+    if (page.resources or page.others) and not page.troubles and not _holds(page, query):
+        return _wrong_type(query)
     if len(page.resources) <= 1:
         return _if_of_right_type(raw, page, query)
     return page
@@ -89,7 +107,8 @@ def read_page(raw: Raw | bytes, query: Query) -> DecodedBundle | Lacking:
 def _failed(outcomes: Iterable[OperationOutcome]) -> bool:
     """Say whether a server reports more than a remark; an outcome without issues is no remark."""
     return any(
-        not outcome.issue or any(issue.severity not in _HARMLESS for issue in outcome.issue)
+        not outcome.issue
+        or any(i.severity not in _HARMLESS or i.code in _NOT_ALL for i in outcome.issue)
         for outcome in outcomes
     )
 
@@ -126,10 +145,29 @@ def _is_untyped(raw: Raw | bytes) -> bool:
 
 def _may_be_cut(page: DecodedBundle, query: Query) -> bool:
     """Say whether a page without a next link may yet not be all: some clients do not page."""
-    found = len(_of_type(page.resources, query)) + len(page.troubles)
-    if page.total is not None:
-        return page.total > found
-    return query.count is not None and found >= query.count
+    return is_short(page.resources, page.troubles, page.total, query)
+
+
+def is_short(
+    resources: Iterable[UsedResource],
+    troubles: Collection[Trouble],
+    total: int | None,
+    query: Query,
+) -> bool:
+    """Say whether a search without a further page may have more results than it gave.
+
+    A total below what was given counts something else, and proves nothing; then a search is whole
+    only if it gave fewer results than were asked for.
+    """
+    matches = _of_type(resources, query)
+    found = distinct(matches, troubles)
+    if total is not None and (total < 0 or total >= found):
+        return total != found
+    return query.count is not None and len(matches) + len(troubles) >= query.count
+
+
+def _holds(page: DecodedBundle, query: Query) -> bool:
+    return any(type(resource).__name__ == query.resource for resource in page.resources)
 
 
 def _covers(page: DecodedBundle, query: Query, as_of: Instant) -> bool:

@@ -8,10 +8,11 @@ Which card there is:
 - no change, or a regime that is not for the patient: none.
 
 The order hooks criticise draft orders and suggest nothing unasked: who is writing an order sees a
-card only if that order is barred (``critical``) or is not what is advised (``warning``). Somebody
-who opens the patient has seen the recommendation itself.
+card only if that order is barred (``critical``), cannot be checked, or is not what is advised
+(``warning``). Somebody who opens the patient has seen the recommendation itself.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -22,7 +23,7 @@ from cds_adapters.cds_hooks.detail import DetailWriter
 from cds_adapters.cds_hooks.drafts import ORDER_HOOKS, Draft
 from cds_adapters.cds_hooks.markdown import plain, shorten
 from cds_adapters.cds_hooks.orders import OrderForms, order_text
-from cds_adapters.cds_hooks.summary import SummaryWriter, watermark
+from cds_adapters.cds_hooks.summary import SummaryWriter, plural, watermark
 from cds_adapters.storage.records import CardReceipt
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.decide.decision import Decision
@@ -171,6 +172,8 @@ class CardRenderer:
             alternatives = self._suggestions(decision, context, barred.drafts) if offer else []
             draws.append(self._barred(barred, decision, history, context, alternatives))
             offer = False
+        if found.unread:
+            draws.append(self._unread(found.unread))
         if found.other:
             if decision.outcome == "abstention":
                 return draws + self._abstention(decision, history, context)
@@ -201,6 +204,16 @@ class CardRenderer:
             )
         removal = self._removal(barred, context)
         return _Draw(summary, "critical", sections, [*alternatives, *removal])
+
+    def _unread(self, drafts: Sequence[Draft]) -> _Draw:
+        reasons = Counter(draft.unread for draft in drafts)
+        said = [f"- {plural(number, 'order')}: {why}" for why, number in reasons.items()]
+        sections = [
+            "\n".join(["**Not checked**\n", *said]),
+            "No safeguard of this regime was applied to what could not be read. Check by hand, or "
+            "send the order with a coded product.",
+        ]
+        return _Draw(self._summaries.unread(len(drafts)), "warning", sections)
 
     def _differing(
         self, found: Critique, decision: Decision, history: History, alternatives: list[Card]

@@ -42,11 +42,13 @@ class Critique:
         barred: what must not be ordered while a safeguard is not definitely false.
         other: drafts that order an action which is not barred and not advised, with the action.
         ordered: actions that some draft orders, selected or not.
+        unread: drafts of which nobody can tell what they order.
     """
 
     barred: tuple[Barred, ...] = ()
     other: tuple[tuple[str, Draft], ...] = ()
     ordered: frozenset[str] = frozenset()
+    unread: tuple[Draft, ...] = ()
 
 
 class Critic:
@@ -70,8 +72,8 @@ class Critic:
     def criticise(self, decision: Decision, drafts: Sequence[Draft]) -> Critique:
         """Return what the rule bundle has against some drafts.
 
-        A draft that may mean several actions agrees if one of them is advised, and is barred if
-        one of them is.
+        A draft that may mean several actions is barred if one of them is, and otherwise agrees
+        if one of them is advised.
         """
         meant = [(draft, self.recognised(draft)) for draft in drafts]
         ordered = frozenset(action for _, actions in meant for action in actions)
@@ -82,15 +84,16 @@ class Critic:
         barred: dict[str, list[Draft]] = {}
         other: list[tuple[str, Draft]] = []
         for draft, actions in meant:
-            if not draft.selected or not actions or advised.intersection(actions):
+            if not draft.selected or not actions:
                 continue
             action = next((action for action in actions if objections[action]), None)
             if action is not None:
                 barred.setdefault(action, []).append(draft)
-            else:
+            elif advised.isdisjoint(actions):
                 other.append((actions[0], draft))
         found = tuple(Barred(a, tuple(held), objections[a]) for a, held in barred.items())
-        return Critique(found, tuple(other), ordered)
+        unread = tuple(d for d in drafts if d.unread and d.selected and not d.do_not_perform)
+        return Critique(found, tuple(other), ordered, unread)
 
     def _objections(self, action: str, decision: Decision) -> tuple[Objection, ...]:
         found = []

@@ -29,7 +29,10 @@ from cds_engine.vocabulary.time import DAY, MINUTE
 from cds_engine.vocabulary.value import Span, number_text
 
 MAX_SOURCES = 8
-MAX_SET_ASIDE = 5
+MAX_SET_ASIDE = 12
+_FIRST_NAMED = ("AllergyIntolerance/", "Condition/", "Medication")
+"""What a safeguard is most likely to hang on is named before what the list has no room for."""
+
 MAX_LINES = 10
 MAX_NOTE = 200
 """Characters kept of a text that may come from a record."""
@@ -114,7 +117,7 @@ class DetailWriter:
             if name not in self.phrases.formulas
             and isinstance(found := _finding(name, history), Missing)
         ]
-        aside = history.set_aside
+        aside = sorted(history.set_aside, key=lambda one: _urgency(one[0]))
         lines += [
             f"- Not used: {escape(source, MAX_NOTE)}: {escape(reason, MAX_NOTE)}"
             for source, reason in aside[:MAX_SET_ASIDE]
@@ -262,6 +265,11 @@ def shown_value(value: object) -> str:
             return f"{first} to {'below ' if value.high_open else ''}{number_text(high)}"
         case _:
             return escape(str(value))
+
+
+def _urgency(source: str) -> int:
+    kinds = (n for n, kind in enumerate(_FIRST_NAMED) if source.startswith(kind))
+    return next(kinds, len(_FIRST_NAMED))
 
 
 def _branches(bundle: RuleBundle) -> Iterator[Branch]:

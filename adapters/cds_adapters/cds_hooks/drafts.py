@@ -1,9 +1,14 @@
 """The draft orders of an order hook, read leniently: a field that is missing is no error."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from cds_adapters.fhir.decode import DecodedBundle
+from cds_adapters.fhir.references import local_reference
+from cds_adapters.fhir.resources import Medication
 from cds_engine.vocabulary.code import short_code
 
 ORDER_HOOKS = frozenset({"order-select", "order-sign"})
@@ -11,6 +16,13 @@ ORDER_HOOKS = frozenset({"order-select", "order-sign"})
 
 _WITHDRAWN = frozenset({"cancelled", "stopped", "revoked", "entered-in-error", "completed"})
 _NO_CODES: Mapping[str, tuple[str, ...]] = {}
+
+Products = Mapping[str, Sequence[Mapping[str, Any]]]
+"""``Medication/id``, or an address -> the concepts that say what the product is."""
+
+_NO_PRODUCTS: Products = {}
+_NOT_FOUND = "it refers to a product that was not sent and could not be fetched"
+_NO_CODE = "what it orders is given in words, or by a code without its system, or not at all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +36,8 @@ class Draft:
         text: what is ordered, in the client's words; may hold anything.
         do_not_perform: True where it asks that something is *not* done.
         selected: False where the clinician did not select it just now (order-select).
+        unread: why nobody can tell what it orders, in words without record values; empty if one
+            can.
     """
 
     reference: str
@@ -32,10 +46,34 @@ class Draft:
     text: str = ""
     do_not_perform: bool = False
     selected: bool = True
+    unread: str = ""
+
+
+def products_of(body: DecodedBundle) -> Products:
+    """Return the products among what was gathered, by every name that a draft may use."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for resource in body.resources:
+        if isinstance(resource, Medication) and resource.code is not None:
+            concept = msgspec.to_builtins(resource.code)
+            found.setdefault(f"Medication/{resource.id}", []).append(concept)
+    return found | {url: found[name] for url, name in body.urls.items() if name in found}
+
+
+def products_wanted(context: Mapping[str, Any]) -> list[str]:
+    """Return the references to products that the draft orders do not bring with them."""
+    bundle = _Bundle(context.get("draftOrders"))
+    return [
+        target
+        for order in bundle.all
+        if (target := _product(order)) and not bundle.targets(order, target)
+    ]
 
 
 def read_drafts(
-    context: Mapping[str, Any], hook: str, codes: Mapping[str, tuple[str, ...]] = _NO_CODES
+    context: Mapping[str, Any],
+    hook: str,
+    codes: Mapping[str, tuple[str, ...]] = _NO_CODES,
+    products: Products = _NO_PRODUCTS,
 ) -> list[Draft]:
     """Return the prescriptions and service requests among a hook's draft orders.
 
@@ -47,6 +85,7 @@ def read_drafts(
         context: the hook's context as it came.
         hook: the hook's name.
         codes: local code -> the standard codes it stands for, both ``system|code``.
+        products: those that came with the patient's data, or were fetched.
     """
     bundle = _Bundle(context.get("draftOrders"))
     chosen = _selections(context) if hook == "order-select" else None
@@ -59,15 +98,18 @@ def read_drafts(
             continue
         if _text(resource.get("status")) in _WITHDRAWN:
             continue
-        concepts = tuple(bundle.concepts(resource))
+        concepts, resolved = bundle.concepts(resource, products)
+        found = tuple(dict.fromkeys(_codes(concepts, codes)))
+        readable = any(not code.startswith("|") for code in found)
         drafts.append(
             Draft(
                 _reference(resource),
                 kind,
-                tuple(dict.fromkeys(_codes(concepts, codes))),
+                found,
                 next((text for text in map(_concept_text, concepts) if text), ""),
                 resource.get("doNotPerform") is True,
                 chosen is None or bool(bundle.names(index) & chosen),
+                _NOT_FOUND if not resolved else "" if readable else _NO_CODE,
             )
         )
     return drafts
@@ -89,18 +131,36 @@ class _Bundle:
         found.add(_text(resource.get("id")))
         return found - {""}
 
-    def concepts(self, order: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-        """Yield what an order is for: its own words, and those of the product it refers to."""
+    def concepts(
+        self, order: Mapping[str, Any], products: Products
+    ) -> tuple[tuple[Mapping[str, Any], ...], bool]:
+        """Return what an order is for, and whether the product it refers to was found.
+
+        That is its own words and those of the product.
+        """
         field = "code" if order["resourceType"] == "ServiceRequest" else "medicationCodeableConcept"
-        yield from _objects(order.get(field))
-        target = _text(_object(order.get("medicationReference")).get("reference"))
+        own = _objects(order.get(field))
+        target = _product(order)
+        if not target:
+            return tuple(own), True
+        held = self.targets(order, target)
+        concepts = [concept for item in held for concept in _objects(item.get("code"))]
+        if not held and not target.startswith("#"):
+            local = local_reference(target, "Medication") or target
+            concepts = [*products.get(target, products.get(local, ()))]
+        return (*own, *concepts), bool(held or concepts)
+
+    def targets(self, order: Mapping[str, Any], target: str) -> list[Mapping[str, Any]]:
+        """Return what a reference means among what an order contains or comes with."""
         if target.startswith("#"):
             held = _objects(order.get("contained"))
-            found = [item for item in held if item.get("id") == target[1:]]
-        else:
-            found = [r for i, r in enumerate(self.all) if target and target in self.names(i)]
-        for item in found:
-            yield from _objects(item.get("code"))
+            return [item for item in held if item.get("id") == target[1:]]
+        meant = {target, local_reference(target, "Medication") or target}
+        return [one for i, one in enumerate(self.all) if meant & self.names(i)]
+
+
+def _product(order: Mapping[str, Any]) -> str:
+    return _text(_object(order.get("medicationReference")).get("reference"))
 
 
 def _selections(context: Mapping[str, Any]) -> set[str] | None:

@@ -4,7 +4,7 @@ What required data could not be had ends the call with 412. What other data coul
 makes the variables that it feeds incomplete, so that nothing is decided on it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from cds_adapters.cds_hooks.request import HookRequest
 from cds_adapters.cds_hooks.upstream import Source, UpstreamError, Wanted
 from cds_adapters.fhir.decode import DecodedBundle, merged
 from cds_adapters.fhir.record import foreign_patients, record_of
-from cds_adapters.fhir.references import local_reference
+from cds_adapters.fhir.references import local_reference, on_another_server
 from cds_adapters.fhir.resources import OfMedication
 from cds_adapters.fhir.site_map import SiteMap
 from cds_engine.history.event import Record
@@ -34,9 +34,13 @@ class Gathered:
 
 
 async def gather(
-    request: HookRequest, queries: Sequence[Query], as_of: Instant, source: Source | None
+    request: HookRequest,
+    queries: Sequence[Query],
+    as_of: Instant,
+    source: Source | None,
+    products: Collection[str] = (),
 ) -> Gathered:
-    """Return all data that the queries ask for.
+    """Return all data that the queries ask for, and the products that draft orders refer to.
 
     Raises:
         RefusalError: 400 for malformed data and data about another patient, 412 for required data
@@ -51,14 +55,14 @@ async def gather(
         else:
             found[query.key] = answer
     body = merged(found.values())
-    refuse_other_patients(body, request.patient_id)
+    refuse_other_patients(body, request.patient_id, request.server)
     asking = _Asking(request, source)
     gaps: dict[str, str] = {}
     if lacking:
         fetched, gaps = await asking.make_good(lacking)
         body = merged([body, *fetched])
-        refuse_other_patients(body, request.patient_id)
-    medications = await asking.medications(body)
+        refuse_other_patients(body, request.patient_id, request.server)
+    medications = await asking.medications(body, products)
     return Gathered(merged([body, *medications]) if medications else body, gaps)
 
 
@@ -81,9 +85,15 @@ def record_from(
     return Record(record.person, record.events, record.set_aside, gaps)
 
 
-def refuse_other_patients(body: DecodedBundle, patient_id: str) -> None:
-    """Refuse the whole call if anything in it is about somebody else."""
-    others = foreign_patients(body.resources, patient_id, urls=body.urls, troubles=body.troubles)
+def refuse_other_patients(body: DecodedBundle, patient_id: str, server: str | None = None) -> None:
+    """Refuse the whole call if anything in it is about somebody else.
+
+    A patient on another server than ``server`` is somebody else, whatever the id.
+    """
+    others = {
+        *foreign_patients(body.resources, patient_id, urls=body.urls, troubles=body.troubles),
+        *_elsewhere(body, server),
+    }
     if others:
         number = f"{len(others)} other patient{'s' if len(others) > 1 else ''}"
         raise RefusalError(
@@ -93,6 +103,16 @@ def refuse_other_patients(body: DecodedBundle, patient_id: str) -> None:
             "the searches of the patient in context only",
             security="other-patient",
         )
+
+
+def _elsewhere(body: DecodedBundle, server: str | None) -> set[str]:
+    stated = {
+        subject.reference
+        for one in body.resources
+        if (subject := getattr(one, "subject", None)) is not None
+    }
+    stated |= {trouble.subject for trouble in body.troubles}
+    return {one for one in stated if one and on_another_server(one, "Patient", server)}
 
 
 def _read(request: HookRequest, query: Query, as_of: Instant) -> DecodedBundle | Lacking:
@@ -131,14 +151,19 @@ class _Asking:
             raise RefusalError(412, "incomplete", *required, audited=True)
         return [result for result in results if isinstance(result, DecodedBundle)], gaps
 
-    async def medications(self, body: DecodedBundle) -> list[DecodedBundle]:
-        """Fetch the medications that prescriptions only refer to and nobody sent.
+    async def medications(
+        self, body: DecodedBundle, products: Collection[str]
+    ) -> list[DecodedBundle]:
+        """Fetch the medications that orders only refer to and nobody sent; those of drafts first.
 
-        One that cannot be had is left: the prescription is then set aside as unresolved.
+        One that cannot be had is left: a prescription is then set aside as unresolved, and a draft
+        is said to be unchecked.
         """
         if self.refused() is not None:
             return []
-        missing = sorted(_medications_missing(body))[:_MOST_MEDICATIONS]
+        drafted = _products_missing(body, products, self.request.server)
+        others = sorted(_medications_missing(body).difference(drafted))
+        missing = [*drafted, *others][:_MOST_MEDICATIONS]
         if not missing:
             return []
         wanted = [
@@ -164,8 +189,27 @@ class _Asking:
         return None
 
 
+def _products_missing(
+    body: DecodedBundle, products: Collection[str], server: str | None
+) -> list[str]:
+    """Return the medications that drafts refer to and nobody sent, if this server has them."""
+    held = _held(body)
+    found: dict[str, None] = {}
+    for reference in products:
+        local = local_reference(reference, "Medication")
+        if local is None or local in held or reference in body.urls:
+            continue
+        if not on_another_server(reference, "Medication", server):
+            found[local] = None
+    return list(found)
+
+
+def _held(body: DecodedBundle) -> set[str]:
+    return {f"{type(resource).__name__}/{resource.id}" for resource in body.resources}
+
+
 def _medications_missing(body: DecodedBundle) -> set[str]:
-    held = {f"{type(resource).__name__}/{resource.id}" for resource in body.resources}
+    held = _held(body)
     found: set[str] = set()
     for resource in body.resources:
         if isinstance(resource, OfMedication) and resource.medication_reference is not None:
@@ -178,19 +222,40 @@ def _medications_missing(body: DecodedBundle) -> set[str]:
     return found
 
 
-def refuse_other_drafts(context: Mapping[str, Any], patient_id: str) -> None:
+def refuse_other_drafts(
+    context: Mapping[str, Any], patient_id: str, server: str | None = None
+) -> None:
     """Refuse a call whose draft orders are for somebody else; drafts without a subject pass."""
-    bundle = context.get("draftOrders")
-    entries = bundle.get("entry") if isinstance(bundle, dict) else None
-    for entry in entries if isinstance(entries, list) else ():
-        resource = entry.get("resource") if isinstance(entry, dict) else None
-        subject = resource.get("subject") if isinstance(resource, dict) else None
-        reference = subject.get("reference") if isinstance(subject, dict) else None
-        local = local_reference(reference, "Patient") if isinstance(reference, str) else None
-        if local is not None and local != f"Patient/{patient_id}":
+    entries = _dicts(context.get("draftOrders"), "entry")
+    addresses: dict[str, set[str]] = {}
+    for entry in entries:
+        resource, url = entry.get("resource"), entry.get("fullUrl")
+        if isinstance(resource, dict) and isinstance(url, str):
+            name = f"{resource.get('resourceType')}/{resource.get('id')}"
+            addresses.setdefault(url, set()).add(name)
+    for entry in entries:
+        reference = _subject(entry.get("resource"))
+        if reference is None:
+            continue
+        named = {reference, *addresses.get(reference, ())}
+        meant = {local_reference(name, "Patient") for name in named}
+        if meant - {None, f"Patient/{patient_id}"} or on_another_server(
+            reference, "Patient", server
+        ):
             raise RefusalError(
                 400,
                 "security",
                 "context.draftOrders holds an order for another patient than context.patientId",
                 security="other-patient",
             )
+
+
+def _dicts(holder: object, name: str) -> list[dict[str, Any]]:
+    found = holder.get(name) if isinstance(holder, dict) else None
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _subject(resource: object) -> str | None:
+    subject = resource.get("subject") if isinstance(resource, dict) else None
+    reference = subject.get("reference") if isinstance(subject, dict) else None
+    return reference if isinstance(reference, str) else None

@@ -15,9 +15,9 @@ from cds_adapters.cds_hooks.audited import AuditLog, Call, decision_record, erro
 from cds_adapters.cds_hooks.cards import CardContext, Rendered
 from cds_adapters.cds_hooks.cors import PATH, HookCors
 from cds_adapters.cds_hooks.discovery import PLAIN_OFFER, Discovery, Offer, Service, services_of
-from cds_adapters.cds_hooks.drafts import Draft, read_drafts
+from cds_adapters.cds_hooks.drafts import Draft, products_of, products_wanted, read_drafts
 from cds_adapters.cds_hooks.feedback import FeedbackLog, feedback_reply, read_feedback
-from cds_adapters.cds_hooks.gather import gather, record_from, refuse_other_drafts
+from cds_adapters.cds_hooks.gather import Gathered, gather, record_from, refuse_other_drafts
 from cds_adapters.cds_hooks.logs import error_place, log_event
 from cds_adapters.cds_hooks.outcomes import RefusalError, Reply
 from cds_adapters.cds_hooks.request import AS_OF, HookRequest, read_request
@@ -158,8 +158,10 @@ class HookService:
         for note in request.lenient:
             log_event(logging.WARNING, "lenient", decision=call.decision_id, note=note)
         self._set_instant(call, request)
-        drafts = self._drafts(service, request)
-        gathered = await gather(request, service.queries, call.as_of, self._source)
+        context = self._order_context(service, request)
+        wanted = products_wanted(context) if context else []
+        gathered = await gather(request, service.queries, call.as_of, self._source, wanted)
+        drafts = self._drafts(service, context, gathered)
         record = record_from(gathered, request.patient_id, self._map, service.of_patient)
         history, decision = service.regime.decide(record, call.as_of)
         rendered = service.cards.render(decision, history, self._context(call, request), drafts)
@@ -190,12 +192,22 @@ class HookService:
             raise RefusalError(400, "value", f"{place}: {error}") from None
         call.frozen = True
 
-    def _drafts(self, service: Service, request: HookRequest) -> list[Draft] | None:
+    def _order_context(self, service: Service, request: HookRequest) -> dict[str, Any] | None:
+        """Return the context of an order hook, checked to be the patient's; None for others."""
         if not service.hook.orders:
             return None
         context: dict[str, Any] = msgspec.json.decode(request.context)
-        refuse_other_drafts(context, request.patient_id)
-        return read_drafts(context, service.hook.name, self._map.codes)
+        refuse_other_drafts(context, request.patient_id, request.server)
+        return context
+
+    def _drafts(
+        self, service: Service, context: dict[str, Any] | None, gathered: Gathered
+    ) -> list[Draft] | None:
+        """Read the drafts; what they order may stand in the patient's data."""
+        if context is None:
+            return None
+        products = products_of(gathered.body)
+        return read_drafts(context, service.hook.name, self._map.codes, products)
 
     def _context(self, call: Call, request: HookRequest) -> CardContext:
         return CardContext(

@@ -51,6 +51,12 @@ class SummaryWriter:
         why = _and_more([self._gap(name, history) for name in inputs])
         return f"Safeguard not cleared for “{self._labels[action]}”: {why}"
 
+    def unread(self, number: int) -> str:
+        """Say that there are draft orders of which nobody can tell what they order."""
+        which = "The order" if number == 1 else plural(number, "order")
+        whose = "its product has" if number == 1 else "their products have"
+        return f"{which} could not be checked: {whose} no code that can be read"
+
     def differs(self, actions: Sequence[str]) -> str:
         """Say that draft orders are not what is advised."""
         return f"The draft order differs from the advice; {_inside(self.advice(actions))}"
@@ -94,6 +100,11 @@ class SummaryWriter:
 def watermark(decision: Decision) -> str:
     """Return what marks every card made with a frozen clock."""
     return f"Demonstration: as of {iso_date(decision.as_of)}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Return a number of things in words: ``1 order``, ``2 orders``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _and_more(said: Sequence[str]) -> str:

@@ -222,7 +222,9 @@ def prefetch(
 
 @app.command()
 def simulate(
-    out: Annotated[Path, typer.Option("--out", help="Folder to write into; made if absent.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write into; made if absent.")
+    ] = None,
     count: Annotated[int, typer.Option(help="How many patients.", min=1)] = 14,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 2026,
     mess: Annotated[

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cds_adapters.cli.output import FINDINGS, FINE, complain, print_json, say, table
+from cds_adapters.cli.output import CANNOT_READ, FINDINGS, FINE, complain, print_json, say, table
 from cds_adapters.site import read_site
 from cds_adapters.storage.database import open_database
 from cds_adapters.storage.reader import AuditReader
@@ -16,12 +16,12 @@ from cds_engine.vocabulary.time import iso
 
 
 def show(decision: str, settings: Path | None, given: dict[str, Any], *, as_json: bool) -> int:
-    """Print one record; 1 if there is none of that id."""
+    """Print one record; 3 if there is none of that id."""
     site = read_site(settings, given)
     record = AuditReader(open_database(site.database, create=False)).get(decision)
     if record is None:
         complain(f"no decision {decision} in this database; check the id and --database")
-        return FINDINGS
+        return CANNOT_READ
     if as_json:
         print_json(_plain(record))
     else:

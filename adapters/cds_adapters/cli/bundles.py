@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from cds_engine.bundle.describe import describe
-from cds_engine.bundle.difference import difference
-
 from cds_adapters.cli.output import FINDINGS, FINE, complain, print_json, say, table
 from cds_adapters.clock import system_clock
 from cds_adapters.storage.shelf import Shelf, read_bundle_folder, shipped_rules
+from cds_engine.bundle.describe import describe
+from cds_engine.bundle.difference import difference
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.decide.cases import branches_without_case, run_cases
 from cds_engine.errors import DocumentError
@@ -78,7 +77,7 @@ def show(address: str, rules: Path | None, *, as_json: bool) -> int:
         return FINE
     from cds_adapters.cli.words import print_description
 
-    print_description(bundle, described)
+    print_description(bundle, described, address)
     return FINE
 
 

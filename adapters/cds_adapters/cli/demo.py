@@ -1,6 +1,7 @@
 """``demo``: the whole service on generated patients, asked through HTTP, its cards printed."""
 
 import contextlib
+import signal
 import socket
 import tempfile
 import threading
@@ -30,6 +31,9 @@ class DemoError(CDSError):
 
 def run(port: int, *, once: bool, as_json: bool) -> int:
     """Start, ask, print; keep serving unless ``once``."""
+    # a termination asked for politely ends like Ctrl+C, so that nothing is left behind
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="cds-engine-demo-") as folder:
         free = port or _free_port()
         site = read_site(None, {

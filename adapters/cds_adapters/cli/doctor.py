@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import make_url
 
 from cds_adapters.cli.output import FINDINGS, FINE, print_json, table
 from cds_adapters.cli.patients import site_map
@@ -75,6 +76,9 @@ def _rules(site: Site) -> str:
 
 
 def _database(site: Site) -> str:
+    url = make_url(site.database)
+    if url.drivername.startswith("sqlite") and not Path(url.database or "").exists():
+        return "not there yet; serve makes it at its first start"
     engine = open_database(site.database)
     try:
         migrate(engine)

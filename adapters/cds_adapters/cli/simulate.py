@@ -15,7 +15,7 @@ from cds_adapters.fhir.samples import (
 
 
 def run(
-    out: Path,
+    out: Path | None,
     count: int,
     seed: int,
     messes: list[str],
@@ -27,6 +27,9 @@ def run(
     """Write the patients, or list what can be written."""
     if stories:
         return _list(as_json=as_json)
+    if out is None:
+        complain("name the folder to write into with --out, or ask for --list")
+        return USAGE
     wanted = tuple(MESSES) if messes == ["all"] else tuple(messes)
     unknown = [name for name in wanted if name not in MESSES]
     if unknown:

@@ -5,8 +5,8 @@ from cds_engine.bundle.describe import Description, ScoreTable, StageDescription
 from cds_engine.bundle.model import RuleBundle
 
 
-def print_description(bundle: RuleBundle, described: Description) -> None:
-    """Print everything that a rule bundle says."""
+def print_description(bundle: RuleBundle, described: Description, address: str) -> None:
+    """Print everything that a rule bundle says; ``address`` is how the user named it."""
     say(f"{described.title}  ({bundle.identity})")
     say(f"digest      {bundle.digest}")
     say(f"aim         {described.aim}")
@@ -32,7 +32,7 @@ def print_description(bundle: RuleBundle, described: Description) -> None:
         )
     for stage in described.stages:
         _print_stage(stage)
-    say(f"{described.cases} cases; run them with: cds-engine test {bundle.identity}")
+    say(f"{described.cases} cases; run them with: cds-engine test {address}")
 
 
 def _print_stage(stage: StageDescription) -> None:

@@ -112,6 +112,8 @@ def encounter_events(resource: Encounter, context: Context, source: str) -> list
 
 def _step(step: Activity) -> CodeableConcept | None:
     detail = step.detail
-    if detail is None or step.modifier_extension or detail.do_not_perform:
+    if detail is None or step.modifier_extension or detail.modifier_extension:
+        return None
+    if detail.do_not_perform:
         return None
     return None if detail.status in (CANCELLED, ENTERED_IN_ERROR) else detail.code

@@ -44,6 +44,8 @@ class DecodedBundle:
         total: how many matches the server counts over all pages; None if it does not say.
         outcomes: what the server had to say; inside a search they mean that it is not complete.
         troubles: resources that cannot be decoded.
+        short: why it holds less than it speaks of; empty where it does not.
+        others: how many resources it holds of types that are never used.
     """
 
     resources: tuple[UsedResource, ...] = ()
@@ -52,6 +54,8 @@ class DecodedBundle:
     total: int | None = None
     outcomes: tuple[OperationOutcome, ...] = ()
     troubles: tuple[Trouble, ...] = ()
+    short: str = ""
+    others: int = 0
 
 
 class RawEntry(Struct, frozen=True, rename="camel"):
@@ -134,6 +138,8 @@ def merged(parts: Iterable[DecodedBundle]) -> DecodedBundle:
         next_link=next((part.next_link for part in parts if part.next_link is not None), None),
         outcomes=tuple(outcome for part in parts for outcome in part.outcomes),
         troubles=tuple(trouble for part in parts for trouble in part.troubles),
+        short=next((part.short for part in parts if part.short), ""),
+        others=sum(part.others for part in parts),
     )
 
 
@@ -145,6 +151,7 @@ def _collected(body: AnyResource | None, name: str, full_url: str | None = None)
     outcomes: list[OperationOutcome] = []
     troubles: list[Trouble] = []
     inner: list[DecodedBundle] = []
+    short, others = "", 0
     for index, entry in enumerate(body.entry):
         resource: Any = entry.resource
         # isinstance is slow on structs, and this loop sees every entry of every request.
@@ -162,13 +169,45 @@ def _collected(body: AnyResource | None, name: str, full_url: str | None = None)
         elif kind is OperationOutcome:
             outcomes.append(resource)
         elif kind is Bundle:
-            inner.append(_collected(resource, f"{name}.entry[{index}]"))
+            inner.append(_searched(_collected(resource, f"{name}.entry[{index}]")))
+        elif resource is not None:
+            others += 1
+        elif _is_bare(entry):
+            short = "holds an entry without its resource"
         if entry.response is not None and not (entry.response.status or "2").startswith("2"):
             outcomes.append(_FAILED)
     own = DecodedBundle(
-        tuple(resources), urls, next_link(body.link), body.total, tuple(outcomes), tuple(troubles)
+        tuple(resources),
+        urls,
+        next_link(body.link),
+        body.total,
+        tuple(outcomes),
+        tuple(troubles),
+        short,
+        others,
     )
-    return merged([own, *inner]) if inner else own
+    return replace(merged([own, *inner]), total=body.total) if inner else own
+
+
+def distinct(resources: Iterable[UsedResource], troubles: Iterable[Trouble] = ()) -> int:
+    """Count resources as a server does: one that is held five times is one."""
+    named = {(type(resource), resource.id) for resource in resources}
+    return len(named) + len({trouble.source for trouble in troubles})
+
+
+def _searched(page: DecodedBundle) -> DecodedBundle:
+    """Mark a search inside another body that counts more results than it gave."""
+    matches = [one for one in page.resources if type(one) is not Medication]
+    found = distinct(matches or page.resources, page.troubles) + page.others
+    if page.total is None or page.total <= found:
+        return page
+    return replace(page, short="holds a search that counts more results than it gave")
+
+
+def _is_bare(entry: Entry) -> bool:
+    """Tell an entry that names a result and leaves it out from one that answers a write."""
+    matched = entry.search is not None and entry.search.mode == "match"
+    return entry.response is None and (matched or entry.full_url is not None)
 
 
 def _one(entry: Entry, place: str) -> DecodedBundle:
@@ -240,13 +279,15 @@ def _piecewise(data: bytes | Raw, name: str, fault: msgspec.ValidationError) -> 
         try:
             resource = _body.decode(entry.resource) if entry.resource else None
         except _UNREADABLE as reason:
-            resource = None
             place = f"{name}.entry[{index}]"
             troubles.append(glimpse(entry.resource, place, f"it cannot be decoded: {reason}"))
+            entries.append(Entry(response=entry.response))
+            continue
         entries.append(Entry(entry.full_url, resource, entry.search, entry.response))
     rest = _collected(Bundle(total=bundle.total, link=bundle.link, entry=tuple(entries)), name)
     found = tuple(trouble for trouble in troubles if matters(trouble))
-    return replace(rest, troubles=(*rest.troubles, *found))
+    others = rest.others + len(troubles) - len(found)
+    return replace(rest, troubles=(*rest.troubles, *found), others=others)
 
 
 def _single(

@@ -20,6 +20,28 @@ def local_reference(reference: str, kind: str) -> str | None:
     return f"{kind}/{resource_id}" if not before or before.endswith("/") else None
 
 
+def on_another_server(reference: str, kind: str, server: str | None) -> bool:
+    """Say whether a reference names a resource by its address on a server other than this one.
+
+    >>> on_another_server("https://else.example/fhir/Patient/x", "Patient", "https://ehr.example")
+    True
+    >>> on_another_server("https://EHR.example:443/Patient/x", "Patient", "https://ehr.example/")
+    False
+    """
+    local = local_reference(reference, kind)
+    if server is None or local is None or "://" not in reference:
+        return False
+    base = reference.partition("/_history/")[0].removesuffix(local)
+    return _address(base) != _address(server)
+
+
+def _address(base: str) -> tuple[str, str, str]:
+    scheme, _, rest = base.partition("://")
+    host, _, path = rest.partition("/")
+    port = {"https": ":443", "http": ":80"}.get(scheme.lower(), "")
+    return scheme.lower(), host.lower().removesuffix(port), path.rstrip("/")
+
+
 def new_id(full_url: str | None) -> str | None:
     """Return the id that the address of an entry gives to a resource that has none yet."""
     if full_url is None or not full_url.startswith(URN):

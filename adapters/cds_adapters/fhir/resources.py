@@ -229,6 +229,7 @@ class ServiceRequest(OfPatient, frozen=True, gc=False, rename="camel", tag="Serv
 class ActivityDetail(Struct, frozen=True, gc=False, rename="camel"):
     """What a step of a care plan is."""
 
+    modifier_extension: tuple[Anything, ...] = ()
     status: str | None = None
     do_not_perform: bool = False
     code: CodeableConcept | None = None

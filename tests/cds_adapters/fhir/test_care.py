@@ -180,6 +180,7 @@ def test_a_care_plan_carries_the_codes_of_the_steps_it_still_contains() -> None:
         {"detail": {"code": concept("4"), "status": "entered-in-error"}},
         {"detail": {"code": concept("5"), "doNotPerform": True}},
         {"detail": {"code": concept("6")}, "modifierExtension": [{"url": "urn:not"}]},
+        {"detail": {"code": concept("7"), "modifierExtension": [{"url": "urn:not"}]}},
         {"detail": {}},
         {"reference": {"reference": "ServiceRequest/1"}},
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from builders.html_pages import Element, read_page
 from builders.web_bundles import NOW, SCORES, Visit, a_history, a_record, pressure, shelf_of
+from msgspec import structs
 
 from cds_adapters.site import Site
 from cds_adapters.storage.records import AuditRecord, Feedback
@@ -208,7 +209,9 @@ def test_scores_are_told_without_lines(visit: Visit) -> None:
 
 def test_records_set_aside_are_listed_with_the_reason(visit: Visit) -> None:
     bundle = visit.shelf.find("pressure")
-    history = replace(a_history(bundle, **HIGH), set_aside=(("Observation/9", "entered in error"),))
+    history = structs.replace(
+        a_history(bundle, **HIGH), set_aside=(("Observation/9", "entered in error"),)
+    )
     record = a_record(bundle, history)
     visit.audit.put(record)
     rows = table(page(visit, record), "Source records that were not used")

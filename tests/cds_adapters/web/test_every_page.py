@@ -17,6 +17,7 @@ from builders.web_bundles import (
     pressure,
     shelf_of,
 )
+from msgspec import structs
 
 from cds_adapters.site import Site
 from cds_adapters.storage.records import Feedback
@@ -59,7 +60,7 @@ def visit(tmp_path_factory: pytest.TempPathFactory) -> Visit:
     visit.audit.put(a_record(bundle, a_history(bundle, **given, sbp=stale), id="abstains"))
     source = Reading(HOSTILE, NOW - 10**9, NOW - 10**9)
     history = a_history(bad, level=Known(10.0, (source,), HOSTILE), answer=HOSTILE, flag=False)
-    history = replace(history, set_aside=((HOSTILE, HOSTILE),))
+    history = structs.replace(history, set_aside=((HOSTILE, HOSTILE),))
     changes = {"hook": HOSTILE, "service": HOSTILE, "source": HOSTILE, "engine": HOSTILE}
     visit.audit.put(a_record(bad, history, id="hostile", **changes))
     visit.audit.feedback.append(

@@ -12,7 +12,7 @@ REGIMES = sorted(folder.name for folder in RULES.iterdir() if folder.is_dir())
 def test_the_head_says_for_whom_and_what_for() -> None:
     said = describe(pressure())
     assert (said.regime, said.version, said.title) == ("pressure", "1.0.0", "Pressure")
-    assert said.aim == "lower Pressure (mm[Hg]), 6 months after the start. Fewer strokes."
+    assert said.aim == "lower pressure (mmHg), 6 months after the start. Fewer strokes."
     assert said.population_text == "age >= 18"
     assert said.population == "Age is 18 years or higher"
     assert said.dates == (("review by", "2027-01-01"),)
@@ -131,7 +131,7 @@ def test_a_step_is_said_by_the_label_of_its_action_and_another_label_by_itself()
     [said] = describe(bundle).safeguards
     assert said.words == (
         "Step is nothing yet or “Start the drug” or “Start the other drug” "
-        "or Status is not not pregnant"
+        "or Status is not “not pregnant”"
     )
 
 

@@ -155,7 +155,7 @@ def test_the_way_it_is_written_makes_no_difference() -> None:
             "{otherwise: wait, because: Not high.}",
             "{otherwise: [wait, other], because: Not high.}",
             ("stages[0].rule[2]", "changed", "stage first: branch: answer", "Wait",
-             "Wait or Start the other drug"),
+             "Start the other drug or Wait"),
             id="answer of a branch",
         ),
         pytest.param(

@@ -52,7 +52,7 @@ NAMES = KINDS | {
         ("age >= 18", "age is 18 years or higher", "age is below 18 years"),
         ("weeks > 12", "time on step is above 12 weeks", "time on step is 12 weeks or lower"),
         ("step is lifestyle", "step is lifestyle", "step is not lifestyle"),
-        ("step is add_ace", "step is add ace", "step is not add ace"),
+        ("step is add_ace", "step is “add ace”", "step is not “add ace”"),
         ("begun is add_ace", "last step is “Start an ACE_inhibitor”",
          "last step is not “Start an ACE_inhibitor”"),
         ("begun in [none, add_ace, lifestyle]",

@@ -102,7 +102,9 @@ def test_alternatives_say_why_not() -> None:
     )
     assert explained(a_condition(), a_reading(sbp=120)).alternatives == (
         Alternative(
-            "lifestyle", "Advise diet and exercise", "The rule advises it where uncontrolled: yes."
+            "lifestyle",
+            "Advise diet and exercise",
+            "The rule advises it where uncontrolled: yes, unless an earlier line speaks.",
         ),
     )
 

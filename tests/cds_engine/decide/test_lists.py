@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.decide.decide import decide
 from cds_engine.decide.decision import Decision
+from cds_engine.decide.table import Table, decide_table
 from cds_engine.vocabulary.value import Span
 
 STAY: Json = {"otherwise": "stay"}
@@ -111,6 +112,42 @@ def test_a_guard_speaks_only_where_the_value_is_missing() -> None:
     assert decision.reasons[0].code == "rule-abstains"
     assert decided(GUARD, x=11).action == "a"
     assert decided(GUARD, x=Span(9, 12)).outcome == "abstention"
+
+
+@pytest.mark.parametrize(
+    ("guard", "given", "asked_for"),
+    [
+        pytest.param("missing(x)", {}, ["x"], id="what is missing"),
+        pytest.param("missing(x) and missing(y)", {}, ["x", "y"], id="both"),
+        pytest.param("missing(x) or missing(y)", {"x": 1}, ["y"], id="the one of two"),
+        pytest.param("p or missing(x)", {"p": True}, [], id="not what does not matter"),
+        pytest.param("p and missing(x)", {"p": True}, ["x"], id="not what is known"),
+        pytest.param("p or (not missing(x) and x > 5)", {"p": True}, [],
+                     id="not what was only asked in case it is there"),
+        pytest.param("(not missing(x) and x > 5) or p", {"p": True}, [],
+                     id="not that either, where it was asked first"),
+        pytest.param("not (not missing(x))", {}, ["x"], id="what is missing, said twice over"),
+    ],
+)  # fmt: skip
+def test_a_guard_names_what_it_asks_for(
+    guard: str, given: dict[str, Any], asked_for: list[str]
+) -> None:
+    decision = decided([{"when": guard, "abstain": "Measure first."}, STAY], **given)
+    named = [(reason.code, *reason.variables) for reason in decision.reasons]
+    assert named == [("rule-abstains",), *(("missing", name) for name in asked_for)]
+
+
+@pytest.mark.parametrize("p", [True, False, None])
+@pytest.mark.parametrize("q", [True, False, None])
+def test_equally_good_options_have_no_order(p: bool | None, q: bool | None) -> None:
+    rule = [{"when": "p", "then": ["b", "c"]}, {"when": "q", "then": ["c", "b"]},
+            {"otherwise": ["c", "b"]}]  # fmt: skip
+    bundle = a_small_bundle(rule)
+    decision = decide(bundle, a_small_history(p=p, q=q))
+    assert (decision.outcome, decision.candidates) == ("equipoise", ("b", "c"))
+    table = decide_table(bundle, Table.from_states(bundle, [{"p": p, "q": q}]))
+    fate = table.decode(0)
+    assert (fate.outcome, fate.candidates) == ("equipoise", ("b", "c"))
 
 
 def test_a_guard_that_may_be_meant_keeps_the_rest_open() -> None:

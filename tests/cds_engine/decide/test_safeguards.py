@@ -44,6 +44,30 @@ def test_a_safeguard_that_may_hold_says_what_would_settle_it() -> None:
     assert [reason.code for reason in decided(RULE, x=2, p=True).reasons] == ["safeguard"]
 
 
+@pytest.mark.parametrize(
+    ("p", "q", "y", "named"),
+    [
+        pytest.param(None, None, None, ["y", "p", "q"], id="all of them"),
+        pytest.param(None, False, 9, ["p"], id="the one that is open"),
+        pytest.param(None, True, None, [], id="none where one is certain: nothing would help"),
+        pytest.param(False, None, 9, ["q"], id="not one that bars something else"),
+    ],
+)
+def test_several_safeguards_that_may_hold_all_say_what_would_settle_them(
+    p: bool | None, q: bool | None, y: float | None, named: list[str]
+) -> None:
+    guards: list[Json] = [
+        {"never": ["a"], "when": "p", "because": "P."},
+        {"never": ["a"], "when": "q", "because": "Q."},
+        {"never": ["a"], "when": "y < 5 and not q", "because": "Y."},
+        {"never": ["b"], "when": "risk is high", "because": "R."},
+    ]
+    rule = [RULE[0], {"when": "y > 100", "then": "b"}, STAY]
+    decision = decided(rule, safeguards=guards, x=2, p=p, q=q, y=y)
+    assert decision.reasons[0].code == "safeguard"
+    assert [name for reason in decision.reasons for name in reason.variables] == named
+
+
 def test_a_safeguard_that_is_definitely_false_removes_nothing() -> None:
     decision = decided(RULE, x=2, p=False)
     assert decision.action == "a"
