@@ -23,11 +23,19 @@ COURSE_KINDS: frozenset[EventKind] = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An action and when it was first seen: the first instant it may have been, and the last."""
+    """An action and when it was first seen: the first instant it may have been, and the last.
+
+    Attributes:
+        action: its name in the catalogue.
+        time: when it was first seen.
+        sources: the records that show it, with their times.
+        doubt: True where it rests on a record that leaves open whether it happened at all.
+    """
 
     action: str
     time: Time
     sources: tuple[tuple[str, Time], ...]
+    doubt: bool = False
 
 
 def course_of(events: Sequence[Event], seen_as: Mapping[str, str]) -> tuple[Step, ...]:
@@ -37,22 +45,30 @@ def course_of(events: Sequence[Event], seen_as: Mapping[str, str]) -> tuple[Step
         events: known events, in any order.
         seen_as: code -> the action it recognises.
     """
-    seen: dict[str, list[tuple[str, Time]]] = {}
+    seen: dict[str, list[Event]] = {}
     for event in events:
         if event.kind in COURSE_KINDS:
             for action in {seen_as[code] for code in event.codes if code in seen_as}:
-                seen.setdefault(action, []).append((event.source, time_of(event)))
+                seen.setdefault(action, []).append(event)
     steps = [_step(action, found) for action, found in seen.items()]
     return tuple(sorted(steps, key=lambda step: (step.time.start, step.time.end, step.action)))
 
 
-def _step(action: str, found: list[tuple[str, Time]]) -> Step:
-    first = first_of([time for _, time in found])
-    return Step(action, first, tuple(item for item in found if item[1].start <= first.end))
+def _step(action: str, found: list[Event]) -> Step:
+    timed = [(event.source, time_of(event)) for event in found]
+    first = first_of([time for _, time in timed])
+    # a procedure that is under way or was stopped is in doubt as done, but it has begun
+    sure = [time_of(event) for event in found if event.status != "unknown"]
+    doubt = len(sure) < len(found) and (not sure or first_of(sure) != first)
+    return Step(action, first, tuple(item for item in timed if item[1].start <= first.end), doubt)
 
 
 def from_course(variable: Variable, steps: Sequence[Step], as_of: Instant) -> Finding:
     """Return a course variable: the latest action, the time on it, or how many were begun."""
+    doubtful = [step for step in steps if step.doubt]
+    if doubtful:
+        detail = "a record in status unknown leaves open whether or when an action began"
+        return Missing("unresolved", detail, _readings(doubtful))
     if variable.aggregate == "count":
         return Known(float(len(steps)), _readings(steps))
     if not steps:

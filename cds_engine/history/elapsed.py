@@ -1,25 +1,40 @@
 """The time since something is counted in whole units; where its own time is vague, as a span."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from math import inf
 
-from cds_engine.history.event import BEGINNING, Time
-from cds_engine.vocabulary.time import Instant, Precision, completed
+from cds_engine.history.event import Time
+from cds_engine.vocabulary.time import Instant, Precision, completed, instant
 from cds_engine.vocabulary.value import Scalar, Span
 
 _COARSENESS: tuple[Precision, ...] = ("instant", "day", "month", "year")
 
 
+CREDIBLE: Instant = instant(datetime(1900, 1, 1, tzinfo=UTC))
+"""What a record dates before this is not dated at all."""
+
+
 def elapsed_units(unit: str, time: Time, as_of: Instant) -> Scalar:
     """Return the completed units since a time; a span where it is too vague to count them.
 
-    A date counts from its first instant, except in hours.
+    A date counts from its first instant, except in hours. A time before anybody now alive was born
+    is none: records write it where they know none.
     """
-    longest = inf if time.start == BEGINNING else float(completed(unit, time.start, as_of))
+    if time.end < CREDIBLE:
+        return Span(0.0, inf)
+    longest = inf if time.start < CREDIBLE else float(completed(unit, time.start, as_of))
+    if longest == inf:
+        return Span(_completed(unit, time, as_of), inf)
     if time.precision == "instant" or (time.precision == "day" and unit != "h"):
         return longest
-    shortest = float(max(0, completed(unit, min(time.end, as_of), as_of)))
+    shortest = _completed(unit, time, as_of)
     return longest if shortest == longest else Span(shortest, longest)
+
+
+def _completed(unit: str, time: Time, as_of: Instant) -> float:
+    """Return the units that are over in any case."""
+    return float(max(0, completed(unit, min(time.end, as_of), as_of)))
 
 
 def first_of(times: Sequence[Time]) -> Time:

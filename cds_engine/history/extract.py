@@ -20,7 +20,7 @@ KINDS: Mapping[str, frozenset[EventKind]] = {
     "condition": frozenset({"condition"}),
     "allergy": frozenset({"allergy"}),
     "medication": frozenset({"request", "statement", "dispense", "administration"}),
-    "procedure": frozenset({"procedure", "service"}),
+    "procedure": frozenset({"procedure"}),
     "encounter": frozenset({"encounter"}),
     "course": COURSE_KINDS,
 }
@@ -113,6 +113,8 @@ class HistoryTaker:
         anchor = next((step for step in steps if step.action == variable.before), None)
         if anchor is None:
             return Missing("absent", f"{variable.before} has not begun, so nothing is before it")
+        if anchor.doubt:
+            return Missing("unresolved", f"it is open whether or when {variable.before} began")
         if is_vague(anchor.time):
             return Missing(
                 "unresolved", f"the record does not say on which day {variable.before} began"

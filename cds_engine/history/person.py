@@ -2,7 +2,7 @@
 
 from math import inf
 
-from cds_engine.history.elapsed import elapsed_units
+from cds_engine.history.elapsed import CREDIBLE, elapsed_units
 from cds_engine.history.event import Person
 from cds_engine.history.value import Finding, Known, Missing, Reading
 from cds_engine.vocabulary.time import Instant
@@ -18,6 +18,8 @@ def age(variable: Variable, person: Person, as_of: Instant) -> Finding:
     born = Reading(source, None, None)
     if person.born.start > as_of:
         return Missing("implausible", "the date of birth is after the decision", (born,))
+    if person.born.end < CREDIBLE:
+        return Missing("implausible", "the age is outside the plausible range", (born,))
     value = _plausible(variable, elapsed_units(variable.unit or "a", person.born, as_of))
     if value is None:
         return Missing("implausible", "the age is outside the plausible range", (born,))

@@ -17,7 +17,7 @@ def known_by(events: Iterable[Event], as_of: Instant) -> tuple[list[Event], list
     """Return the events that count at ``as_of``, and the sources left out with the reason.
 
     An event recorded later does not exist yet and is not mentioned. Of one source only its newest
-    known version counts, and of equal versions the one recorded last. What happens after
+    known version counts, and of equal versions the one that takes it back, or was recorded last. What happens after
     ``as_of`` by its own account is left out, unless it stands on a list.
     """
     known = [event for event in events if event.recorded <= as_of]
@@ -34,23 +34,27 @@ def known_by(events: Iterable[Event], as_of: Instant) -> tuple[list[Event], list
 
 
 def _newest(known: list[Event]) -> list[Event]:
-    """Return the events of the newest version of each source, each once."""
+    """Return the events of the newest version of each source, each once.
+
+    Of copies of one version, those that take it back win: the others cannot be relied on.
+    """
     newest: dict[str, Event] = {}
     plain = True
     for event in known:
         held = newest.setdefault(event.source, event)
         if held is not event:
-            plain = plain and held.version == event.version and held.recorded == event.recorded
-            if (event.version, event.recorded) > (held.version, held.recorded):
+            mine, best = _rank(event), _rank(held)
+            plain = plain and mine == best
+            if mine > best:
                 newest[event.source] = event
-    several = known if plain else [e for e in known if _as_new(e, newest[e.source])]
+    several = known if plain else [e for e in known if _rank(e) == _rank(newest[e.source])]
     # a source may tell several events, as a panel does, but never the same one twice
     told = {(event.source, event.codes) for event in several}
     return several if len(told) == len(several) else list(dict.fromkeys(several))
 
 
-def _as_new(event: Event, newest: Event) -> bool:
-    return event.version == newest.version and event.recorded == newest.recorded
+def _rank(event: Event) -> tuple[tuple[int, str], bool, Instant]:
+    return event.version, event.status in VOID, event.recorded
 
 
 def window_start(window: Duration | None, end: Instant) -> Instant | None:

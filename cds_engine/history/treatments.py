@@ -19,16 +19,18 @@ def treated(variable: Variable, events: Sequence[Event], as_of: Instant) -> Find
         return _active(variable, events, as_of)
     if variable.aggregate == "adherence":
         return adherence(variable, events, as_of)
-    inside, before, astride = split(events, window_start(variable.window, as_of))
+    within, before, astride = split(events, window_start(variable.window, as_of))
+    inside = [event for event in within if not event.doubt]
+    doubtful = [event for event in within if event.doubt]
     if variable.aggregate == "count":
-        return _count(inside, astride)
+        return _count(inside, doubtful + astride)
     if inside:
         if variable.aggregate == "ever":
             return Known(value=True, readings=event_readings(inside))
-        return _elapsed(variable, inside + astride, as_of)
-    if astride:
-        detail = "a record is dated too vaguely, or not at all, to tell whether it counts"
-        return Missing("unresolved", detail, event_readings(astride))
+        return _elapsed(variable, inside + astride, doubtful, as_of)
+    if doubtful or astride:
+        detail = "a record leaves open whether it happened, or is dated too vaguely to count"
+        return Missing("unresolved", detail, event_readings(doubtful + astride))
     words = "only older records" if before else "nothing on record"
     return not_found(variable, words)
 
@@ -65,8 +67,14 @@ def _count(inside: list[Event], astride: list[Event]) -> Finding:
     return Known(sure if sure == most else Span(sure, most), event_readings(inside + astride))
 
 
-def _elapsed(variable: Variable, events: list[Event], as_of: Instant) -> Finding:
+def _elapsed(
+    variable: Variable, events: list[Event], doubtful: list[Event], as_of: Instant
+) -> Finding:
     since = last_of([time_of(e) for e in events])
+    later = [e for e in doubtful if time_of(e).end > since.start]
+    if later:
+        detail = "a later record leaves open whether it happened"
+        return Missing("unresolved", detail, event_readings(later))
     used = [e for e in events if time_of(e).end >= since.start]
     return Known(elapsed_units(variable.unit or "d", since, as_of), event_readings(used))
 
@@ -81,6 +89,9 @@ def adherence(variable: Variable, events: Sequence[Event], as_of: Instant) -> Fi
     """
     supplied = _fills(events, "dispense") or _fills(events, "request")
     inside, _, astride = split(supplied, window_start(variable.window, as_of))
+    if any(e.doubt for e in inside):
+        detail = "a fill is in status unknown, so that it is open whether it was handed over"
+        return Missing("unresolved", detail, event_readings(inside))
     if astride or any(is_vague(time_of(e)) for e in inside):
         detail = "a fill is dated too vaguely, or not at all, to tell which days it covers"
         return Missing("unresolved", detail, event_readings(inside + astride))

@@ -273,7 +273,8 @@ def _window_faults(place: str, variable: Variable, actions: frozenset[str]) -> I
     if variable.before is not None and variable.before not in actions:
         yield Fault(f"{place}.before", f"no action `{variable.before}`")
     needs_window = {"mean", "min", "max", "count", "change", "slope", "adherence"}
-    if variable.aggregate in needs_window and not variable.within:
+    windowed = "within" in SOURCES[variable.source or ""].fields
+    if windowed and variable.aggregate in needs_window and not variable.within:
         yield Fault(
             place,
             f"`take: {variable.aggregate}` needs `within`, else values from decades ago count",

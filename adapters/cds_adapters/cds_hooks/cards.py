@@ -208,11 +208,11 @@ class CardRenderer:
     def _unread(self, drafts: Sequence[Draft]) -> _Draw:
         reasons = Counter(draft.unread for draft in drafts)
         said = [f"- {plural(number, 'order')}: {why}" for why, number in reasons.items()]
-        sections = [
-            "\n".join(["**Not checked**\n", *said]),
+        advice = (
             "No safeguard of this regime was applied to what could not be read. Check by hand, or "
-            "send the order with a coded product.",
-        ]
+            "send the order with a coded product."
+        )
+        sections = ["\n".join(["**Not checked**\n", *said]), advice]
         return _Draw(self._summaries.unread(len(drafts)), "warning", sections)
 
     def _differing(

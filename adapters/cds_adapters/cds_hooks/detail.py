@@ -30,9 +30,6 @@ from cds_engine.vocabulary.value import Span, number_text
 
 MAX_SOURCES = 8
 MAX_SET_ASIDE = 12
-_FIRST_NAMED = ("AllergyIntolerance/", "Condition/", "Medication")
-"""What a safeguard is most likely to hang on is named before what the list has no room for."""
-
 MAX_LINES = 10
 MAX_NOTE = 200
 """Characters kept of a text that may come from a record."""
@@ -40,6 +37,8 @@ MAX_NOTE = 200
 TABLE_HEAD = "| Input | Value | Unit | Date (UTC) | Source | Remark |\n|---|---|---|---|---|---|"
 MISSING = "*missing*"
 _MEASURED = (float, Span)
+_FIRST_NAMED = ("AllergyIntolerance/", "Condition/", "Medication")
+"""What a safeguard is most likely to hang on is named before what the list has no room for."""
 _OTHER_STAGE = "- Other stages: the other one does not hold"
 _FIRST_DAY = date(1970, 1, 1).toordinal()
 _VERDICTS = {True: "holds", False: "does not hold", None: "cannot be told"}

@@ -33,18 +33,21 @@ def _statuses(kept: str, void: str = "", unfit: str = "") -> Statuses:
 
 
 OBSERVATION = _statuses("registered preliminary final amended corrected unknown", "cancelled")
-PRESCRIPTION = _statuses("active on-hold completed stopped", "cancelled", "draft unknown")
-STATEMENT = _statuses("active completed stopped on-hold", unfit="intended unknown not-taken")
+PRESCRIPTION = _statuses("active on-hold completed stopped unknown", "cancelled", "draft")
+STATEMENT = _statuses("active completed stopped on-hold unknown", unfit="intended not-taken")
 DISPENSE = _statuses(
-    "in-progress completed stopped", "cancelled declined", "preparation on-hold unknown"
+    "in-progress completed stopped unknown", "cancelled declined", "preparation on-hold"
 )
-ADMINISTRATION = _statuses("in-progress on-hold completed stopped", unfit="not-done unknown")
-PROCEDURE = _statuses("in-progress on-hold stopped completed", unfit="preparation not-done unknown")
-SERVICE_REQUEST = _statuses("active on-hold completed", "revoked", "draft unknown")
-CARE_PLAN = _statuses("active on-hold completed", "revoked", "draft unknown")
+ADMINISTRATION = _statuses("in-progress on-hold completed stopped unknown", unfit="not-done")
+PROCEDURE = _statuses("in-progress on-hold stopped completed unknown", unfit="preparation not-done")
+SERVICE_REQUEST = _statuses("active on-hold completed unknown", "revoked", "draft")
+CARE_PLAN = _statuses("active on-hold completed unknown", "revoked", "draft")
 ENCOUNTER = _statuses(
     "arrived triaged in-progress onleave finished", "cancelled", "planned unknown"
 )
+
+UNKNOWN = "unknown"
+"""The status of what may have happened or not; its event is in doubt."""
 
 ENDED = frozenset({"completed", "stopped", "finished"})
 """Statuses of prescriptions, plans and encounters that are over."""

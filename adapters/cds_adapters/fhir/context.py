@@ -15,7 +15,7 @@ from cds_adapters.fhir.references import local_reference
 from cds_adapters.fhir.resources import Medication, OfMedication
 from cds_adapters.fhir.site_map import PLAIN, SiteMap
 from cds_adapters.fhir.tables import Times, Units
-from cds_adapters.fhir.times import sortable
+from cds_adapters.fhir.times import UnreadableTimeError, sortable
 from cds_engine.history.event import Time
 from cds_engine.vocabulary.time import Instant
 from cds_engine.vocabulary.units import StatedUnit
@@ -69,15 +69,41 @@ class Context:
         """Return a quantity's unit as stated."""
         return _units[quantity.code, quantity.system, quantity.unit]
 
-    @staticmethod
-    def version(meta: Meta | None) -> Version:
+    def stored(self, meta: Meta | None) -> Time | None:
+        """Return when the server stored the resource; None where it does not say so readably."""
+        if meta is None or meta.last_updated is None:
+            return None
+        try:
+            stored = self.times[meta.last_updated]
+        except UnreadableTimeError:
+            return None
+        return stored if stored.precision == "instant" else None
+
+    def version(self, meta: Meta | None) -> Version:
         """Return what orders the versions of one resource: its number, then when it was stored."""
         if meta is None:
             return NO_VERSION
         number = meta.version_id or ""
         plain = number.isascii() and number.isdigit() and len(number) <= 18
-        stored = "" if meta.last_updated is None else sortable(meta.last_updated)
-        return int(number) if plain else 0, stored
+        readable = meta.last_updated is not None and self.stored(meta) is not None
+        return int(number) if plain else 0, sortable(meta.last_updated or "") if readable else ""
+
+    def said(self, time: Time | None, until: Time | None, meta: Meta | None) -> Time | None:
+        """Return when something says that it became known: at its end, if that was no plan.
+
+        An end that the server stored before it came is planned, and so may be one of which
+        nothing says when it was stored: such a thing is known from its start.
+        """
+        stored = self.stored(meta)
+        past = until is not None and stored is not None and until.end <= stored.end
+        return until if past else time
+
+    def over(self, until: Time | None, meta: Meta | None, recorded: Instant) -> Time | None:
+        """Return when what is over ended: without an end of its own, when that was stored."""
+        stored = self.stored(meta)
+        if until is not None or stored is None or stored.start <= recorded:
+            return until
+        return stored
 
     def known(self, meta: Meta | None, status: str, said: Time | None) -> tuple[Version, Instant]:
         """Return a resource's version, and when the record came to know it as it now stands.
@@ -91,16 +117,26 @@ class Context:
         first = version[0] <= 1 and status not in REVISED
         if first and said is not None and said.start == said.end:
             return version, said.end
-        stored = None if meta is None else self.time(meta.last_updated)
-        if first and said is not None:
-            latest = said.start if stored is None else min(said.end, stored.end)
-            return version, max(said.start, latest)
+        stored = self.stored(meta)
         if said is None:
             if stored is None:
                 no_time = "no time says when it was or when it became known"
                 raise NotUsedError(no_time, gap=status not in VOID)
             return version, stored.end
-        return version, said.end if stored is None else max(said.end, stored.end)
+        if stored is None:
+            return version, said.start
+        if said.start == said.end:
+            return version, max(said.end, stored.end)
+        return version, max(said.start, min(said.end, stored.end)) if first else stored.end
+
+    def listed(self, meta: Meta | None, status: str, said: Time | None) -> tuple[Version, Instant]:
+        """Return the same of what stands on a list: it is known once the server has stored it.
+
+        A date after that is a slip, and must not hide what the list names.
+        """
+        version, recorded = self.known(meta, status, said)
+        stored = self.stored(meta)
+        return version, recorded if stored is None else min(recorded, stored.end)
 
     def medication_codes(self, resource: OfMedication, status: str) -> tuple[str, ...]:
         """Return the codes of a medication that is given in place or referred to.

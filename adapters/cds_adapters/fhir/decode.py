@@ -115,12 +115,23 @@ def _decoded(data: bytes | Raw, name: str, *, unique: bool) -> DecodedBundle:
     return _collected(body, name)
 
 
-def decode_resource(data: bytes | Raw, place: str, full_url: str | None = None) -> DecodedBundle:
-    """Read one resource; ``place`` names it where it cannot be read. Never raises."""
+def decode_resource(
+    data: bytes | Raw, place: str, full_url: str | None = None, *, unique: bool = False
+) -> DecodedBundle:
+    """Read one resource; ``place`` names it where it cannot be read. Never raises.
+
+    With ``unique``, one that gives a key twice counts as one that cannot be read.
+    """
     try:
         resource = _resource.decode(data)
+        if unique and not lost_nothing(data, resource):
+            refuse_duplicate_keys(bytes(data))
     except (*_UNREADABLE, RecursionError) as fault:
         trouble = glimpse(data, place, f"it cannot be decoded: {fault}")
+        return DecodedBundle(troubles=(trouble,) if matters(trouble) else ())
+    except FHIRError as fault:
+        # Which of two keys is meant is open, and so is what it is about.
+        trouble = replace(glimpse(data, place, str(fault)), concepts=())
         return DecodedBundle(troubles=(trouble,) if matters(trouble) else ())
     return _collected(resource, place, full_url)
 

@@ -6,6 +6,7 @@ from cds_adapters.fhir.codesets import (
     ENDED,
     PRESCRIPTION,
     STATEMENT,
+    UNKNOWN,
     unfit,
 )
 from cds_adapters.fhir.context import Context
@@ -31,6 +32,7 @@ def request_events(resource: MedicationRequest, context: Context, source: str) -
     require_order(resource.intent, status, do_not_perform=resource.do_not_perform)
     time = context.time(resource.authored_on)
     version, recorded = context.known(resource.meta, status, time)
+    over = status in ENDED
     return [
         Event(
             kind="request",
@@ -40,7 +42,9 @@ def request_events(resource: MedicationRequest, context: Context, source: str) -
             source=source,
             version=version,
             status=status,
-            ended=status in ENDED,
+            doubt=status == UNKNOWN,
+            until=context.over(None, resource.meta, recorded) if over else None,
+            ended=over,
             days=_prescribed_days(resource.dispense_request),
         )
     ]
@@ -50,8 +54,9 @@ def statement_events(resource: MedicationStatement, context: Context, source: st
     """Return the event of a medication that somebody says is taken."""
     status = STATEMENT.get(resource.status) or unfit(resource.status, STATEMENT)
     time, until = context.when(resource.effective_date_time, resource.effective_period)
-    known = context.time(resource.date_asserted) or until or time
+    known = context.time(resource.date_asserted) or context.said(time, until, resource.meta)
     version, recorded = context.known(resource.meta, status, known)
+    over = status in ENDED
     return [
         Event(
             kind="statement",
@@ -61,8 +66,9 @@ def statement_events(resource: MedicationStatement, context: Context, source: st
             source=source,
             version=version,
             status=status,
-            until=until,
-            ended=status in ENDED,
+            doubt=status == UNKNOWN,
+            until=context.over(until, resource.meta, recorded) if over else until,
+            ended=over,
         )
     ]
 
@@ -81,6 +87,7 @@ def dispense_events(resource: MedicationDispense, context: Context, source: str)
             source=source,
             version=version,
             status=status,
+            doubt=status == UNKNOWN,
             days=days_of(resource.days_supply),
         )
     ]
@@ -92,7 +99,9 @@ def administration_events(
     """Return the event of a medication given."""
     status = ADMINISTRATION.get(resource.status) or unfit(resource.status, ADMINISTRATION)
     time, until = context.when(resource.effective_date_time, resource.effective_period)
-    version, recorded = context.known(resource.meta, status, until or time)
+    version, recorded = context.known(
+        resource.meta, status, context.said(time, until, resource.meta)
+    )
     return [
         Event(
             kind="administration",
@@ -102,6 +111,7 @@ def administration_events(
             source=source,
             version=version,
             status=status,
+            doubt=status == UNKNOWN,
             until=until,
         )
     ]

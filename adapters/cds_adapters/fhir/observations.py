@@ -7,6 +7,7 @@ without any answer is still an event, without a value: it was asked, and that is
 from cds_adapters.fhir.answers import NOTHING, Answer, read_answer
 from cds_adapters.fhir.codesets import OBSERVATION, VOID, unfit
 from cds_adapters.fhir.context import Context, no_codes
+from cds_adapters.fhir.elements import Meta
 from cds_adapters.fhir.errors import NotUsedError
 from cds_adapters.fhir.resources import Component, Observation
 from cds_engine.history.event import Event, Time
@@ -17,10 +18,14 @@ def observation_events(resource: Observation, context: Context, source: str) -> 
     status = OBSERVATION.get(resource.status) or unfit(resource.status, OBSERVATION)
     if resource.focus:
         raise NotUsedError("it is about something else than the patient (focus)")
-    time, until = _effective(resource, context)
-    said = until or time if resource.issued is None else context.times[resource.issued]
+    moments = _effective(resource, context)
+    said = _said(moments, context, resource.meta)
+    if resource.issued is not None:
+        said = context.times[resource.issued]
     version, recorded = context.known(resource.meta, status, said)
     answers = _void(resource, context) if status in VOID else _answers(resource, context)
+    if len(moments) > 1:
+        answers = [(codes, _unclear(answer)) for codes, answer in answers]
     return [
         Event(
             kind="observation",
@@ -35,6 +40,7 @@ def observation_events(resource: Observation, context: Context, source: str) -> 
             problem=problem,
             until=until,
         )
+        for time, until in moments
         for codes, (value, unit, problem) in answers
     ]
 
@@ -68,14 +74,34 @@ def _void(resource: Observation, context: Context) -> list[tuple[tuple[str, ...]
     return [(context.merged([context.codes(resource.code), *groups]), NOTHING)]
 
 
-def _effective(resource: Observation, context: Context) -> tuple[Time | None, Time | None]:
-    """Return when it was true and, of a period, when that ended."""
+def _unclear(answer: Answer) -> Answer:
+    if answer is NOTHING:
+        return answer
+    return None, None, "it was at several times, and the record does not say which its value is of"
+
+
+_Moment = tuple[Time | None, Time | None]
+
+
+def _said(moments: list[_Moment], context: Context, meta: Meta | None) -> Time | None:
+    """Return when it became known, as far as its own times tell: at the last that is no plan."""
+    times = [said for moment in moments if (said := context.said(*moment, meta)) is not None]
+    stored = context.stored(meta)
+    past = [time for time in times if stored is not None and time.end <= stored.end]
+    if past:
+        return max(past, key=lambda time: time.end)
+    return min(times, key=lambda time: time.start, default=None)
+
+
+def _effective(resource: Observation, context: Context) -> list[_Moment]:
+    """Return when it was true, once or several times, and, of a period, when that ended."""
     if resource.effective_date_time is not None:
-        return context.times[resource.effective_date_time], None
+        return [(context.times[resource.effective_date_time], None)]
     if resource.effective_period is not None:
-        return context.when(None, resource.effective_period)
+        return [context.when(None, resource.effective_period)]
     if resource.effective_instant is not None:
-        return context.times[resource.effective_instant], None
+        return [(context.times[resource.effective_instant], None)]
     if resource.effective_timing is not None and resource.effective_timing.event:
-        return context.times[resource.effective_timing.event[0]], None
-    return None, None
+        texts = dict.fromkeys(resource.effective_timing.event)
+        return [(context.times[text], None) for text in texts]
+    return [(None, None)]

@@ -17,7 +17,9 @@ from cds_adapters.fhir.decode import (
     next_link,
     read_raw_bundle,
 )
+from cds_adapters.fhir.duplicate_keys import refuse_duplicate_keys
 from cds_adapters.fhir.elements import Reference
+from cds_adapters.fhir.errors import FHIRError
 from cds_adapters.fhir.r4_types import UNUSED_TYPES
 from cds_adapters.fhir.record import NO_SUBJECT, patient_of_trouble, record_of
 from cds_adapters.fhir.references import Subjects, about_no_patient, local_reference, new_id
@@ -84,7 +86,7 @@ class Piles:
     def record(self, patient_id: str, site: SiteMap) -> Record:
         """Build a patient's record; what may be anybody's is missing from it."""
         parts = [
-            decode_resource(piece.data, piece.place, piece.full_url)
+            decode_resource(piece.data, piece.place, piece.full_url, unique=True)
             for piece in self.pieces(patient_id)
         ]
         body = DecodedBundle(
@@ -118,6 +120,10 @@ class Piles:
             label = _label.decode(piece.data)
         except _UNREADABLE as fault:
             self._add_unreadable(piece, file_name, urls, str(fault))
+            return
+        if (reason := _ambiguous(piece.data)) and label.resource_type not in UNUSED_TYPES:
+            # Whose it is may be what stands twice, so it may be anybody's.
+            self._lost.append(Trouble(piece.place, reason))
             return
         kind = label.resource_type
         if kind == "Medication":
@@ -174,6 +180,18 @@ class Piles:
         if label.resource_type in _REFERRED:
             name = label.id or new_id(piece.full_url)
             add_url(urls, piece.full_url, f"{label.resource_type}/{name}")
+
+
+def _ambiguous(data: bytes) -> str:
+    """Return why it is not clear what a resource is or whose; mostly empty, at little cost."""
+    names = (b'"subject"', b'"patient"', b'"resourceType"')
+    if b"\\u00" not in data and all(data.count(name) < 2 for name in names):
+        return ""
+    try:
+        refuse_duplicate_keys(data)
+    except FHIRError as fault:
+        return str(fault)
+    return ""
 
 
 def _type_in(file_name: str) -> str:

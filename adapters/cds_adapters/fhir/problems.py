@@ -37,12 +37,17 @@ def _event(
     until: Time | None,
     abated: bool,
 ) -> list[Event]:
-    clinical = _status("clinicalStatus", resource.clinical_status, CLINICAL)
-    verification = _status("verificationStatus", resource.verification_status, VERIFICATION)
-    status = verification if verification in (ENTERED_IN_ERROR, REFUTED) else clinical
+    clinical = _statuses("clinicalStatus", resource.clinical_status, CLINICAL)
+    verification = _statuses("verificationStatus", resource.verification_status, VERIFICATION)
+    void = [code for code in verification if code in (ENTERED_IN_ERROR, REFUTED)]
+    open_ = [code for code in clinical if code not in OVER]
+    # Codes that contradict each other take nothing back and end nothing; they leave it in doubt.
+    split = 0 < len(void) < len(verification) or 0 < len(open_) < len(clinical)
+    status = void[0] if void and not split else next(iter(open_ or clinical), "")
+    over = (bool(clinical) and not open_) or (not clinical and abated)
     time, _ = context.when(resource.onset_date_time, resource.onset_period)
     known = context.time(resource.recorded_date) or time
-    version, recorded = context.known(resource.meta, status, known)
+    version, recorded = context.listed(resource.meta, status, known)
     return [
         Event(
             kind=kind,
@@ -52,22 +57,22 @@ def _event(
             source=source,
             version=version,
             status=status,
-            until=until,
-            ended=clinical in OVER or (not clinical and abated),
-            doubt=verification in DOUBTFUL,
+            until=context.over(until, resource.meta, recorded) if over else until,
+            ended=over,
+            doubt=split or any(code in DOUBTFUL for code in verification),
         )
     ]
 
 
-def _status(name: str, concept: CodeableConcept | None, codes: frozenset[str]) -> str:
-    """Return a status that is written as a concept; empty where none is given."""
+def _statuses(name: str, concept: CodeableConcept | None, codes: frozenset[str]) -> tuple[str, ...]:
+    """Return the codes of a status that is written as a concept; none where none is given."""
     if concept is None:
-        return ""
+        return ()
     # Sites add codings of their own beside the one that FHIR requires.
     stated = [one.code for one in concept.coding if (one.system or "") in _OFFICIAL]
-    for code in stated:
-        if code in codes:
-            return code
+    known = tuple(code for code in stated if code is not None and code in codes)
+    if known:
+        return known
     raise NotUsedError(not_one_of(name, stated[0] if stated else None, codes))
 
 

@@ -5,16 +5,18 @@ gap as well: ``code:loinc|8480-6`` where it is known what it was about, else ``k
 ``kind:patient`` for the facts about the person, and ``*`` where not even the kind is known.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
 
-from cds_adapters.fhir.codesets import CANCELLED, ENTERED_IN_ERROR
+from cds_adapters.fhir.codesets import CANCELLED, ENTERED_IN_ERROR, VOID
 from cds_adapters.fhir.context import NO_VERSION, Context, Version
 from cds_adapters.fhir.decode import DecodedBundle
+from cds_adapters.fhir.elements import CodeableConcept, Coding
 from cds_adapters.fhir.errors import NotUsedError
 from cds_adapters.fhir.events import KINDS, make_events
 from cds_adapters.fhir.gaps import PATIENT, Gaps
@@ -29,6 +31,7 @@ _Versions = dict[bytes, PatientResource]
 _Named = TypeVar("_Named", Patient, Medication)
 _NONE: Mapping[str, str] = MappingProxyType({})
 _ANOTHER = "belongs to another patient"
+CONTRADICTION = "copies of one version contradict each other"
 NO_SUBJECT = "it has no subject that can be resolved to a patient"
 
 
@@ -115,13 +118,17 @@ class _Builder:
         for resource in resources:
             apart.get(type(resource), self._about).append(resource)
         self._patients: list[Patient] = apart[Patient]
-        medications = _newest(apart[Medication], self.context)
+        medications, doubted = _newest(apart[Medication], self.context, _meaning)
+        for name in doubted:
+            # What refers to it is then not used, and leaves a gap of its own.
+            del medications[name]
+            self._leave_out(name, CONTRADICTION)
         by_url = {url: medications[name] for url, name in urls.items() if name in medications}
         self.context.medications = medications | by_url
 
     def read_person(self) -> None:
         """Take the facts from the newest version of the patient's own resource."""
-        found = _newest(self._patients, self.context)
+        found, doubted = _newest(self._patients, self.context, _facts)
         for name in found.keys() - {f"Patient/{self._patient_id}"}:
             self._leave_out(name, _ANOTHER)
         patient = found.get(f"Patient/{self._patient_id}")
@@ -134,6 +141,24 @@ class _Builder:
             self._leave_out(f"Patient/{self._patient_id}", unused.reason, (PATIENT,))
         else:
             self._set_aside |= dict.fromkeys(faults)
+            self._doubt_person(doubted.get(f"Patient/{self._patient_id}", ()))
+
+    def _doubt_person(self, copies: Sequence[Patient]) -> None:
+        """Drop the facts in which copies of the patient's own resource contradict each other."""
+        if not copies:
+            return
+        sexes = {one.gender for one in copies}
+        births = {one.birth_date for one in copies}
+        deaths = {one.deceased_date_time for one in copies}
+        dead = any(one.deceased_boolean or one.deceased_date_time for one in copies)
+        self._person = replace(
+            self._person,
+            sex=self._person.sex if len(sexes) == 1 else None,
+            born=self._person.born if len(births) == 1 else None,
+            died=self._person.died if len(deaths) == 1 else None,
+            deceased=dead,
+        )
+        self._leave_out(f"Patient/{self._patient_id}", CONTRADICTION, (PATIENT,))
 
     def read_events(self) -> None:
         """Read every version of every resource that is this patient's, each once."""
@@ -201,16 +226,20 @@ class _Builder:
     def _read_versions(self, source: str, versions: Collection[PatientResource]) -> None:
         """Read several versions; one that is not used still takes the place of earlier ones."""
         made: list[Event] = []
-        unused: list[PatientResource] = []
+        unused: list[tuple[PatientResource, NotUsedError]] = []
         for resource in versions:
             try:
                 made += make_events(resource, self.context, source)
             except NotUsedError as reason:
-                self._leave_out_unused(source, resource, reason)
-                unused.append(resource)
+                unused.append((resource, reason))
         self._events += made
-        if made:
-            self._events += [self._mark(source, resource, made) for resource in unused]
+        used = {event.version for event in made if event.status not in VOID}
+        for resource, reason in unused:
+            self._leave_out_unused(source, resource, reason)
+            if _version(resource, self.context) in used:
+                self._leave_out(source, CONTRADICTION, self.gaps.keys_of(resource))
+            if made:
+                self._events.append(self._mark(source, resource, made))
 
     def _mark(self, source: str, resource: PatientResource, made: Sequence[Event]) -> Event:
         version, recorded = NO_VERSION, max(event.recorded for event in made)
@@ -233,15 +262,43 @@ class _Builder:
             self.gaps.add(key, f"{source} was set aside: {reason}")
 
 
-def _newest(resources: Iterable[_Named], context: Context) -> dict[str, _Named]:
-    """Return the newest version of each; among equals, the same one whatever the order."""
-    newest: dict[str, tuple[Version, bytes, _Named]] = {}
+def _newest(
+    resources: Iterable[_Named], context: Context, content: Callable[[_Named], object]
+) -> tuple[dict[str, _Named], dict[str, list[_Named]]]:
+    """Return the newest version of each, and the copies of it that differ in their content.
+
+    Among equals it is the same one whatever the order.
+    """
+    copies: dict[str, tuple[Version, list[_Named]]] = {}
     for resource in resources:
         name = f"{type(resource).__name__}/{resource.id}"
-        mine = (_version(resource, context), msgspec.json.encode(resource), resource)
-        if name not in newest or mine[:2] > newest[name][:2]:
-            newest[name] = mine
-    return {name: resource for name, (_, _, resource) in newest.items()}
+        version = _version(resource, context)
+        held = copies.get(name)
+        if held is None or version > held[0]:
+            copies[name] = (version, [resource])
+        elif version == held[0]:
+            held[1].append(resource)
+    newest = {name: max(same, key=msgspec.json.encode) for name, (_, same) in copies.items()}
+    doubted = {
+        name: same
+        for name, (_, same) in copies.items()
+        if any(content(one) != content(same[0]) for one in same)
+    }
+    return newest, doubted
+
+
+def _facts(patient: Patient) -> object:
+    dead = (patient.deceased_boolean, patient.deceased_date_time)
+    return patient.gender, patient.birth_date, dead
+
+
+def _meaning(medication: Medication) -> object:
+    codes = frozenset((one.system, one.code) for one in _codings(medication.code))
+    return codes, medication.status == ENTERED_IN_ERROR
+
+
+def _codings(concept: CodeableConcept | None) -> tuple[Coding, ...]:
+    return () if concept is None else concept.coding
 
 
 def _version(resource: UsedResource, context: Context) -> Version:

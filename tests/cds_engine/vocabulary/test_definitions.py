@@ -40,6 +40,7 @@ OBSERVATION = {"from": "observation", "codes": ["loinc|1"], "unit": "kg"}
         {"from": "medication", "codes": ["rxnorm|1"], "take": "adherence", "within": "P6M"},
         {"from": "procedure", "codes": ["snomed|1"], "take": "ever", "within": "P1Y"},
         {"from": "encounter", "take": "count", "within": "P1Y"},
+        {"from": "course", "take": "count"},
         {"from": "course", "take": "elapsed", "unit": "wk"},
     ],
 )
