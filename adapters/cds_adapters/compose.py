@@ -40,8 +40,13 @@ def compose(site: Site) -> FastAPI:
     engine = open_database(site.database)
     migrate(engine)
     require_sound_end(AuditReader(engine))
-    audit, feedback = AuditStore(engine), FeedbackStore(engine)
-    hooks = HookService(served, audit, feedback, site, clock)
+    audit = AuditStore(engine)
+    try:
+        hooks = HookService(served, audit, FeedbackStore(engine), site, clock)
+        pages = Pages(shelf, regimes, audit, site, clock)
+    except BaseException:
+        audit.close()
+        raise
     app = FastAPI(
         title="cds-engine",
         version=cds_engine.__version__,
@@ -50,7 +55,7 @@ def compose(site: Site) -> FastAPI:
     )
     add_cds_hooks(app, hooks)
     add_health(app, served, audit)
-    add_pages(app, Pages(shelf, regimes, audit, site, clock))
+    add_pages(app, pages)
     return app
 
 

@@ -17,8 +17,8 @@ def known_by(events: Iterable[Event], as_of: Instant) -> tuple[list[Event], list
     """Return the events that count at ``as_of``, and the sources left out with the reason.
 
     An event recorded later does not exist yet and is not mentioned. Of one source only its newest
-    known version counts, and of equal versions the one that takes it back, or was recorded last. What happens after
-    ``as_of`` by its own account is left out, unless it stands on a list.
+    known version counts, and of equal versions the one that takes it back, or else the one recorded
+    last. What happens after ``as_of`` by its own account is left out, unless it stands on a list.
     """
     known = [event for event in events if event.recorded <= as_of]
     kept: list[Event] = []

@@ -12,6 +12,7 @@ from msgspec import Raw, Struct
 
 from cds_adapters.cds_hooks.prefetch import Query
 from cds_adapters.fhir.decode import DecodedBundle, decode_bundle, distinct
+from cds_adapters.fhir.duplicate_keys import refuse_duplicate_keys
 from cds_adapters.fhir.errors import FHIRError, NotUsedError
 from cds_adapters.fhir.resources import (
     Encounter,
@@ -97,7 +98,7 @@ def read_page(raw: Raw | bytes, query: Query) -> DecodedBundle | Lacking:
         return Lacking("is, or holds, an OperationOutcome: the search failed")
     if page.short:
         return Lacking(page.short)
-    if (page.resources or page.others) and not page.troubles and not _holds(page, query):
+    if _is_of_other_types(page, query):
         return _wrong_type(query)
     if len(page.resources) <= 1:
         return _if_of_right_type(raw, page, query)
@@ -138,7 +139,8 @@ def _is_untyped(raw: Raw | bytes) -> bool:
     """Tell an object that does not say what it is, such as ``{}``, from what is no FHIR at all."""
     try:
         typed = _typed.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        refuse_duplicate_keys(bytes(raw))  # the type may stand twice, once as null
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, FHIRError):
         return False
     return typed is not None and typed.resource_type is None
 
@@ -166,8 +168,14 @@ def is_short(
     return query.count is not None and len(matches) + len(troubles) >= query.count
 
 
-def _holds(page: DecodedBundle, query: Query) -> bool:
-    return any(type(resource).__name__ == query.resource for resource in page.resources)
+def _is_of_other_types(page: DecodedBundle, query: Query) -> bool:
+    """Say whether there is something in an answer, and none of it is what was asked for."""
+    if page.troubles or not (page.resources or page.others):
+        return False
+    expected = {query.resource}
+    if query.resource.startswith("Medication"):
+        expected.add("Medication")  # which a search for prescriptions may include
+    return not any(type(resource).__name__ in expected for resource in page.resources)
 
 
 def _covers(page: DecodedBundle, query: Query, as_of: Instant) -> bool:

@@ -53,9 +53,9 @@ def products_of(body: DecodedBundle) -> Products:
     """Return the products among what was gathered, by every name that a draft may use."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for resource in body.resources:
-        if isinstance(resource, Medication) and resource.code is not None:
-            concept = msgspec.to_builtins(resource.code)
-            found.setdefault(f"Medication/{resource.id}", []).append(concept)
+        if isinstance(resource, Medication):
+            concept = msgspec.json.decode(msgspec.json.encode(resource.code))
+            found.setdefault(f"Medication/{resource.id}", []).extend(_objects(concept))
     return found | {url: found[name] for url, name in body.urls.items() if name in found}
 
 
@@ -144,11 +144,12 @@ class _Bundle:
         if not target:
             return tuple(own), True
         held = self.targets(order, target)
-        concepts = [concept for item in held for concept in _objects(item.get("code"))]
-        if not held and not target.startswith("#"):
-            local = local_reference(target, "Medication") or target
-            concepts = [*products.get(target, products.get(local, ()))]
-        return (*own, *concepts), bool(held or concepts)
+        if held or target.startswith("#"):
+            concepts = [concept for item in held for concept in _objects(item.get("code"))]
+            return (*own, *concepts), bool(held)
+        local = local_reference(target, "Medication") or target
+        product = products.get(target, products.get(local))
+        return (*own, *(product or ())), product is not None
 
     def targets(self, order: Mapping[str, Any], target: str) -> list[Mapping[str, Any]]:
         """Return what a reference means among what an order contains or comes with."""

@@ -234,8 +234,8 @@ class _Builder:
                 unused.append((resource, reason))
         self._events += made
         used = {event.version for event in made if event.status not in VOID}
-        for resource, reason in unused:
-            self._leave_out_unused(source, resource, reason)
+        for resource, fault in unused:
+            self._leave_out_unused(source, resource, fault)
             if _version(resource, self.context) in used:
                 self._leave_out(source, CONTRADICTION, self.gaps.keys_of(resource))
             if made:

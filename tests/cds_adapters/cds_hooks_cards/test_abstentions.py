@@ -1,6 +1,7 @@
 """An abstention says what is missing, with its reason code."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,10 +14,13 @@ from builders.cards import (
     a_bundle,
     a_card,
     a_context,
+    a_history,
+    a_renderer,
     rendered,
 )
 
 from cds_engine.bundle.model import RuleBundle
+from cds_engine.decide.decision import Reason
 from cds_engine.history.value import Known, Missing
 from cds_engine.vocabulary.time import DAY
 from cds_engine.vocabulary.value import Span
@@ -152,3 +156,13 @@ def test_a_stale_value_shows_when_it_was_last_known() -> None:
 def test_a_version_out_of_date_shows_neither_basis_nor_path() -> None:
     detail = a_card(EXPIRED)["detail"]
     assert not re.search(r"\*\*(Basis|Path|Options)\*\*", detail)
+
+
+def test_an_attack_an_abstention_says_its_reasons_and_no_words_of_a_branch() -> None:
+    decision, _ = rendered(**{**AT_THREE_MONTHS, "sbp": 85.0})
+    said = "It cannot be told whether: this or that holds."
+    unsure = replace(decision, reasons=(Reason("rule-abstains", said),))
+    found = a_renderer().render(unsure, a_history(STEPPED_CARE), a_context())
+    why = found.cards[0]["detail"].split("\n\n**Basis**")[0]
+    assert why == f"**Why there is no advice**\n\n- {said} (rule-abstains)"
+    assert found.cards[0]["summary"].endswith("it cannot be told whether: this or that holds")

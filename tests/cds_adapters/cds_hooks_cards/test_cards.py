@@ -309,8 +309,15 @@ def test_se_10_markup_in_a_bundle_is_shown_not_rendered() -> None:
 
 
 def test_records_that_were_set_aside_are_named_up_to_a_number() -> None:
-    aside = tuple((f"Observation/x{n}", "entered-in-error") for n in range(7))
+    aside = tuple((f"Observation/x{n}", "entered-in-error") for n in range(14))
     detail = a_card(set_aside=aside)["detail"]
-    assert "- Not used: Observation/x4: entered-in-error" in detail
-    assert "Observation/x5" not in detail
+    assert "- Not used: Observation/x11: entered-in-error" in detail
+    assert "Observation/x12" not in detail
     assert "- and 2 more records that were not used" in detail
+
+
+@pytest.mark.parametrize("kind", ["AllergyIntolerance", "Condition", "MedicationRequest"])
+def test_an_attack_a_listed_item_set_aside_is_named_before_any_observation(kind: str) -> None:
+    aside = tuple((f"Observation/x{n}", "entered-in-error") for n in range(30))
+    detail = a_card(set_aside=(*aside, (f"{kind}/a", "only text")))["detail"]
+    assert detail.index(f"{kind}/a: only text") < detail.index("Observation/x0")

@@ -256,7 +256,12 @@ AMBIGUOUS = a_bundle(STEPPED.replace("code: rxnorm|197361", "code: rxnorm|29046"
 
 
 def test_a_draft_that_may_be_what_is_advised_agrees() -> None:
-    assert cards(ACE, bundle=AMBIGUOUS, pregnant=True, sbp=185.0) == []
+    assert cards(ACE, bundle=AMBIGUOUS, sbp=185.0) == []
+
+
+def test_a_draft_that_may_be_barred_is_barred_even_if_it_may_be_what_is_advised() -> None:
+    (card,) = cards(ACE, bundle=AMBIGUOUS, pregnant=True, sbp=185.0)
+    assert card["indicator"] == "critical"
 
 
 def test_a_draft_that_may_be_barred_is_barred() -> None:

@@ -97,21 +97,21 @@ KEPT, VOID, ASIDE = "kept", "void", "aside"
         ("Procedure", "entered-in-error", VOID, False),
         ("Procedure", "not-done", ASIDE, False),
         ("Procedure", "preparation", ASIDE, False),
-        ("Procedure", "unknown", ASIDE, False),
+        ("Procedure", "unknown", KEPT, False),
         ("ServiceRequest", "active", KEPT, False),
         ("ServiceRequest", "on-hold", KEPT, False),
         ("ServiceRequest", "completed", KEPT, True),
         ("ServiceRequest", "revoked", VOID, False),
         ("ServiceRequest", "entered-in-error", VOID, False),
         ("ServiceRequest", "draft", ASIDE, False),
-        ("ServiceRequest", "unknown", ASIDE, False),
+        ("ServiceRequest", "unknown", KEPT, False),
         ("CarePlan", "active", KEPT, False),
         ("CarePlan", "on-hold", KEPT, False),
         ("CarePlan", "completed", KEPT, True),
         ("CarePlan", "revoked", VOID, False),
         ("CarePlan", "entered-in-error", VOID, False),
         ("CarePlan", "draft", ASIDE, False),
-        ("CarePlan", "unknown", ASIDE, False),
+        ("CarePlan", "unknown", KEPT, False),
         ("Encounter", "arrived", KEPT, False),
         ("Encounter", "triaged", KEPT, False),
         ("Encounter", "in-progress", KEPT, False),
@@ -194,7 +194,8 @@ def test_a_care_plan_is_known_since_it_was_created() -> None:
 
 def test_a_procedure_is_known_when_it_is_over() -> None:
     period = {"performedDateTime": None, "performedPeriod": {"start": MAY, "end": JUNE}}
-    event = the_event(a("Procedure", **period))
+    stored = {"meta": {"lastUpdated": "2024-07-01T08:00:00Z"}}
+    event = the_event(a("Procedure", **period, **stored))
 
     assert event.time is not None
     assert event.until is not None

@@ -419,8 +419,8 @@ class TestCourse:
         assert value_of(self.LATEST, a_prescription("rxnorm|1"), actions=actions) == "other"
 
 
-def test_a_service_that_was_ordered_counts_as_a_procedure() -> None:
+def test_a_service_that_was_ordered_is_not_a_procedure_that_was_done() -> None:
     variable = a_variable("procedure", codes=[LIFESTYLE])
-    assert value_of(variable, advice()) is True
+    assert reason_of(variable, advice()) == "absent"
     assert value_of(variable, a_procedure(LIFESTYLE)) is True
     assert reason_of(variable, a_condition(HYPERTENSION)) == "absent"
