@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cds_adapters.cli.output import FINE, USAGE, complain, print_json, say, table
+from cds_adapters.cli.output import CANNOT_READ, FINE, USAGE, complain, print_json, say, table
 from cds_adapters.fhir.samples import (
     MESSES,
     STORIES,
@@ -37,9 +37,13 @@ def run(
         return USAGE
     patients = list(sample_patients(count, seed, wanted))
     files = _bundle_files(patients) if bundles else to_ndjson(patients)
-    out.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (out / name).write_text(text, encoding="utf-8")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (out / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        complain(f"{out} cannot be written: {error.strerror}; name another folder")
+        return CANNOT_READ
     if as_json:
         print_json({"out": str(out), "patients": len(patients), "files": sorted(files)})
     else:

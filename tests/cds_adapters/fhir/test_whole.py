@@ -27,7 +27,7 @@ TWICE = "stands twice in one JSON object"
 
 UNREAD = frozenset({
     "text", "performer", "encounter", "identifier", "category", "requester", "note", "name",
-    "dosageInstruction", "request", "extension", "interpretation", "details",
+    "dosageInstruction", "reaction", "request", "extension", "interpretation", "details",
 })  # fmt: skip
 """Elements of the bodies below that no struct looks into."""
 

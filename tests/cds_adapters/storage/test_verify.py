@@ -13,10 +13,12 @@ from cds_adapters.storage.database import StorageError
 from cds_adapters.storage.records import AuditRecord
 from cds_adapters.storage.rows import GENESIS, Receipt, header_of, link, to_entry
 from cds_adapters.storage.verify import (
+    END,
     Difference,
     VerifyReport,
     reevaluate,
     require_sound,
+    require_sound_end,
     verify,
 )
 from cds_engine import SEMANTICS_VERSION
@@ -172,6 +174,86 @@ def test_a_database_that_cannot_be_read_is_not_sound(filled: AuditStore, engine:
     report = verify(filled)
     assert report.first_bad == 1
     assert "cannot be read" in report.why
+
+
+# --- the end alone ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def last_four(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cds_adapters.storage.verify.END", 4)
+
+
+@pytest.mark.usefixtures("last_four")
+def test_before_a_start_only_the_last_rows_are_read(filled: AuditStore) -> None:
+    end = filled.head()
+    assert end is not None
+    assert require_sound_end(filled) == VerifyReport(4, None, "", 10, end.chain.hex())
+
+
+def test_a_short_audit_is_read_whole_before_a_start(filled: AuditStore) -> None:
+    assert END > 10
+    assert require_sound_end(filled) == verify(filled)
+
+
+def test_an_empty_audit_is_a_good_start(store: AuditStore) -> None:
+    assert require_sound_end(store).rows == 0
+
+
+@pytest.mark.usefixtures("last_four")
+@pytest.mark.parametrize("rows", [4, 5, 6])
+def test_the_end_is_found_however_many_rows_there_are(store: AuditStore, rows: int) -> None:
+    for _ in range(rows):
+        store.append(a_record()).result(30)
+    report = require_sound_end(store)
+    assert (report.rows, report.last) == (4, rows)
+
+
+@pytest.mark.usefixtures("last_four")
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        pytest.param("UPDATE audit SET outcome = 'x' WHERE seq = 10", "row 10: its hash does not",
+                     id="the last row"),
+        pytest.param("UPDATE audit SET outcome = 'x' WHERE seq = 7", "row 7: its hash does not",
+                     id="the first of the rows that are read"),
+        pytest.param("UPDATE audit SET chain = {forged} WHERE seq = 6", "row 7: its hash does not",
+                     id="the hash that they rest on"),
+        pytest.param("DELETE FROM audit WHERE seq = 8", "row 8: it is missing; the next row there",
+                     id="one is gone"),
+        pytest.param("DELETE FROM audit WHERE seq = 10", "row 10: it is missing; 10 rows were wri",
+                     id="the last is gone"),
+        pytest.param("DELETE FROM audit WHERE seq >= 6", "row 6: it is missing; 10 rows were wri",
+                     id="all of them are gone"),
+        pytest.param("DELETE FROM audit", "row 1: it is missing; 10 rows were written",
+                     id="everything is gone"),
+        pytest.param("DELETE FROM audit_head", "row 11: the head of the chain, which says where",
+                     id="the head is gone"),
+        pytest.param(COPY.format(seq=11, chain="{forged}"), "row 11: its hash does not fit",
+                     id="one that was slipped in at the end"),
+    ],
+)  # fmt: skip
+def test_a_damaged_end_is_no_start(
+    filled: AuditStore, engine: Engine, statement: str, words: str
+) -> None:
+    change(engine, statement.format(forged=FORGED_HASH[engine.dialect.name]))
+    with pytest.raises(StorageError, match="the audit is not as it was written") as refused:
+        require_sound_end(filled)
+    assert words in str(refused.value)
+    assert "; keep this database as evidence and go on with a sound copy" in str(refused.value)
+
+
+@pytest.mark.usefixtures("last_four")
+def test_what_lies_further_back_is_for_verify(filled: AuditStore, engine: Engine) -> None:
+    change(engine, "UPDATE audit SET outcome = 'x' WHERE seq = 5")
+    assert require_sound_end(filled).sound
+    assert verify(filled).first_bad == 5
+
+
+def test_an_audit_that_cannot_be_read_is_no_start(filled: AuditStore, engine: Engine) -> None:
+    change(engine, "ALTER TABLE audit RENAME TO elsewhere")
+    with pytest.raises(StorageError, match="cannot be read"):
+        require_sound_end(filled)
 
 
 # --- every decision again ---------------------------------------------------------------------
