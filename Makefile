@@ -14,7 +14,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 		|| { echo "Python 3.11 or newer is needed; name one: make setup PYTHON=python3.11" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--editable '.[dev,postgresql]'
+		--editable '.[dev,postgresql,replay]'
 	@touch $@
 
 demo: setup
@@ -37,7 +37,7 @@ test-slow: setup
 # The peer healthchain wants other versions of our own dependencies, so it lives by itself.
 bench: setup
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--editable '.[dev,postgresql,bench]'
+		--editable '.[dev,postgresql,replay,bench]'
 	test -x .venv-healthchain/bin/python || $(PYTHON) -m venv .venv-healthchain
 	.venv-healthchain/bin/python -m pip install --quiet --disable-pip-version-check healthchain
 	$(BIN)/python -m benchmarks

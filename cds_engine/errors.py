@@ -49,3 +49,11 @@ class DurationError(CDSError):
 
 class TableError(CDSError):
     """Columns that do not fit the rule bundle they are to be decided with."""
+
+
+class TrajectoriesError(DocumentError):
+    """A trial or cohort table that does not have the layout it is said to have."""
+
+
+class EstimationError(CDSError):
+    """Data that cannot carry the estimate that was asked for."""

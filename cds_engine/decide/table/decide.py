@@ -49,7 +49,7 @@ class _TableDecider:
     def __init__(self, bundle: RuleBundle) -> None:
         self.bundle = bundle
         self.fates = Fates(bundle)
-        self.plan = Plan(bundle)
+        self.plan = Plan(bundle.derived)
         self.population = self.plan.node(bundle.population)
         self.whens = [self.plan.node(stage.when) for stage in bundle.stages]
         self.stages = [self._stage(stage) for stage in bundle.stages]
@@ -57,7 +57,7 @@ class _TableDecider:
     def decide(self, table: Table) -> TableDecisions:
         fate = np.empty(table.rows, dtype=np.int32)
         refereed = 0
-        for block in _blocks(table):
+        for block in blocks_of(table):
             fate[block.index] = self.decide_block(block)
             if block.doubt is not None:
                 doubtful = block.row_numbers()[block.doubt]
@@ -111,7 +111,8 @@ class _TableDecider:
         return ScoreTable(self.bundle, stage, stage.rule, self.plan, self.fates)
 
 
-def _blocks(table: Table) -> Iterator[Block]:
+def blocks_of(table: Table) -> Iterator[Block]:
+    """Cut a table into blocks."""
     for start in range(0, table.rows, ROWS):
         stop = min(start + ROWS, table.rows)
         yield Block(table, slice(start, stop), stop - start)

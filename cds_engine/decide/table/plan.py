@@ -1,10 +1,10 @@
 """A rule bundle is laid out once for blocks: equal criteria become one node."""
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import reduce
 
-from cds_engine.bundle.model import RuleBundle
+from cds_engine.bundle.model import Derived
 from cds_engine.criteria.syntax import (
     All,
     Always,
@@ -37,8 +37,8 @@ from cds_engine.decide.table.sums import DerivedNumber, Number, Sum
 class Plan:
     """Nodes and numbers of one rule bundle, each of them once."""
 
-    def __init__(self, bundle: RuleBundle) -> None:
-        self.derived = {derived.name: derived for derived in bundle.derived}
+    def __init__(self, derived: Iterable[Derived] = ()) -> None:
+        self.derived = {one.name: one for one in derived}
         self._nodes: dict[object, Node] = {}
         self._numbers: dict[str, Number] = {}
         self._sums: dict[IntegerForm, Sum] = {}

@@ -1,0 +1,1 @@
+"""Regimes and their values are learned from trajectories of trials and cohorts."""
