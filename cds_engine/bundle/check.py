@@ -8,6 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from math import inf
 
 from cds_engine.bundle import document as doc
+from cds_engine.bundle.estimates import checked_estimates
 from cds_engine.bundle.model import Derived, Safeguard, Stage
 from cds_engine.bundle.rules import RuleCompiler
 from cds_engine.criteria.parse import parse_criterion, parse_linear
@@ -188,7 +189,10 @@ class Compiler:
         when = self.criterion(f"{place}.when", item.when)
         rule = RuleCompiler(self, item.choose).rule(f"{place}.rule", item.rule)
         title = item.title or item.stage.replace("_", " ")
-        return Stage(item.stage, title, place, when, item.choose, rule)
+        estimates = None
+        if item.estimates is not None:
+            estimates = checked_estimates(self, f"{place}.estimates", item.estimates, item, rule)
+        return Stage(item.stage, title, place, when, item.choose, rule, estimates)
 
     def refuse_repeats(self, place: str, names: Iterable[str]) -> None:
         """Note every name that stands twice."""

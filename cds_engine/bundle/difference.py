@@ -103,6 +103,8 @@ class _Difference:
         yield from self.compare.criterion(f"{place}.when", what, before.when, after.when)
         yield from field_changes(f"{place}.choose", f"{what}: options", before.choose, after.choose)
         yield from self.compare.rule(what, before, after)
+        old, new = (s.estimates.document if s.estimates else None for s in (before, after))
+        yield from _fields(f"{place}.estimates", f"{what}: estimates", old, new)
 
     def cases(self) -> Iterator[Change]:
         before, after = _cases(self.old), _cases(self.new)

@@ -88,6 +88,50 @@ class Scores(Document):
     because: Text | None = None
 
 
+class Benefit(Document):
+    """How much better an action did than another among patients of one group."""
+
+    action: Name
+    against: Name = Field(description="The best other action of the group.")
+    estimate: Number = Field(description="Above 0 where the action is better, in the unit.")
+    low: Number
+    high: Number
+
+
+class Group(Document):
+    """Patients whom the data behind the rule counted together."""
+
+    when: Text = Field(description="The first group whose criterion holds is the patient's.")
+    n: dict[Name, Annotated[int, Field(ge=0)]] = Field(
+        description="Action -> how many such patients took it.", min_length=1
+    )
+    benefit: Benefit | None = None
+
+
+class Contrasts(Document):
+    """How sure the differences between linear scores are."""
+
+    reference: Name = Field(description="The action whose score is subtracted from the others.")
+    coefficients: tuple[tuple[Name, Text], ...] = Field(
+        description="Action and term (`constant` or a variable) of each row of the covariance.",
+        min_length=1,
+    )
+    covariance: tuple[tuple[Number, ...], ...] = Field(
+        description="Lower triangle, row by row, of the contrasts' coefficients."
+    )
+
+
+class Estimates(Document):
+    """What the data said of patients like this one: shown beside the advice, never deciding it."""
+
+    outcome: Text = Field(description="What the benefit is a difference of.")
+    unit: str = ""
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    method: Text = Field(description="How benefit and interval were estimated.")
+    groups: tuple[Group, ...] = ()
+    contrasts: Contrasts | None = Field(None, description="For a rule by scores.")
+
+
 class Stage(Document):
     """One decision point: for whom it is, what can be chosen, and the rule."""
 
@@ -96,6 +140,7 @@ class Stage(Document):
     when: Text = Field(description="Who is at this stage; stages must exclude each other.")
     choose: tuple[Name, ...] = Field(description="The treatment options here.", min_length=1)
     rule: tuple[Branch, ...] | Scores
+    estimates: Estimates | None = Field(None, description="Where the rule was fitted.")
 
 
 class About(Document):

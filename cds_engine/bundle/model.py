@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from cds_engine.bundle import document as doc
 from cds_engine.bundle.document import BundleDocument, CasesDocument
 from cds_engine.criteria.syntax import Criterion, IntegerForm
 from cds_engine.vocabulary.action import Action
@@ -81,6 +82,45 @@ Rule = DecisionList | ScoreRule
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Patients whom the data behind the rule counted together."""
+
+    when: Criterion
+    n: Mapping[str, int]
+    benefit: doc.Benefit | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contrasts:
+    """How sure the differences between linear scores are.
+
+    Attributes:
+        reference: the action whose score is subtracted from the others.
+        rows: ``(action, term) -> row`` of the covariance; the constant's term is ``constant``.
+        covariance: lower triangle, row by row.
+    """
+
+    reference: str
+    rows: Mapping[tuple[str, str], int]
+    covariance: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """What the data said of patients at a stage.
+
+    Attributes:
+        document: the estimates as they are written.
+        groups: the first whose criterion holds is the patient's.
+        contrasts: the scores' differences, for a rule by scores; None otherwise.
+    """
+
+    document: doc.Estimates
+    groups: tuple[Group, ...]
+    contrasts: Contrasts | None
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """A decision point of the regime."""
 
@@ -90,6 +130,7 @@ class Stage:
     when: Criterion
     choose: tuple[str, ...]
     rule: Rule
+    estimates: Estimates | None = None
 
 
 @dataclass(frozen=True, slots=True)

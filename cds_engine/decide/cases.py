@@ -8,6 +8,7 @@ from cds_engine.bundle.model import DecisionList, RuleBundle
 from cds_engine.decide.decide import decide
 from cds_engine.decide.decision import Decision
 from cds_engine.history.value import Finding, History, Known, Missing
+from cds_engine.vocabulary.rounding import rounded
 from cds_engine.vocabulary.time import Instant
 
 
@@ -33,7 +34,7 @@ def given_history(
         if value is None:
             findings[name] = Missing("absent", "it was not given")
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            findings[name] = Known(round(float(value), bundle.kinds[name].digits) + 0.0)
+            findings[name] = Known(rounded(float(value), bundle.kinds[name].digits))
         else:
             findings[name] = Known(value)  # type: ignore[arg-type]
     return History(as_of, findings, deceased)

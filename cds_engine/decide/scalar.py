@@ -20,6 +20,7 @@ from cds_engine.bundle.model import (
 )
 from cds_engine.criteria.syntax import Criterion, IntegerForm, Verdict
 from cds_engine.decide.decision import Judgement, ReasonCode, Removed, Role, Step
+from cds_engine.vocabulary.rounding import rounded
 from cds_engine.vocabulary.value import Scalar, Span, State
 
 _Values = dict[str, Scalar | None]
@@ -62,12 +63,12 @@ def _in_units(total: int | Span | None, divisor: int, digits: int) -> float | Sp
     if total is None:
         return None
     if isinstance(total, Span):
-        low, high = (round(end / divisor, digits) for end in (total.low, total.high))
+        low, high = (rounded(end / divisor, digits) for end in (total.low, total.high))
         # rounding may bring a number just inside an open end onto it, unless nothing is rounded
         whole = 10**digits % divisor == 0
         return Span(low, high, total.low_open and whole, total.high_open and whole)
     # int / int is correctly rounded, so the value is the float nearest to the exact quotient
-    return round(total / divisor, digits) + 0.0
+    return rounded(total / divisor, digits)
 
 
 _Answer = tuple[tuple[str, ...], ReasonCode | None, str]

@@ -113,6 +113,7 @@ def test_every_field_is_explained() -> None:
     models = (
         document.BundleDocument, document.Aim, document.About, document.Safeguard, document.Stage,
         document.Branch, document.Scores, document.Score, document.Support,
+        document.Estimates, document.Group, document.Benefit, document.Contrasts,
         document.CasesDocument, document.Case, document.Expectation, Variable, Action, Order,
     )  # fmt: skip
     fields = {f.alias or name for model in models for name, f in model.model_fields.items()}

@@ -5,7 +5,6 @@ Numbers arrive rounded to their variable's digits, as they are in a history.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.errors import TableError
 from cds_engine.vocabulary.kind import Kind
+from cds_engine.vocabulary.rounding import NEAR_HALF, WIDE, rounded
 from cds_engine.vocabulary.value import NONE, Scalar, Span, State
 
 Bools = NDArray[np.bool_]
@@ -99,27 +99,27 @@ class Table:
 
 
 def quantise(values: Floats, digits: int) -> Floats:
-    """Round every number to ``digits`` decimals exactly as Python's ``round`` does.
+    """Round every number to ``digits`` decimals exactly as ``rounding.rounded`` does.
 
     ``values * 10**digits`` is off by less than one part in 2**52. Unless that could carry it over
     a half, its nearest whole number is the right one, and dividing gives the float nearest to the
-    rounded decimal. The few numbers that lie so near to a half are rounded by Python itself.
+    rounded decimal. The few numbers that lie so near to a half are rounded one by one.
 
     >>> quantise(np.array([2.675, 0.125, -0.5]), 2).tolist()
-    [2.67, 0.12, -0.5]
+    [2.68, 0.13, -0.5]
     """
-    if digits == 0:
-        return np.rint(values) + 0.0
     scale = 10.0**digits
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = values * scale
-        rounded = np.rint(scaled)
-        from_half = np.abs(np.abs(scaled - rounded) - 0.5)
-        doubtful = ~(from_half > np.abs(scaled) * 2.0**-50) | ~(np.abs(scaled) < 2.0**50)
-    result: Floats = rounded / scale + 0.0
+        nearest = np.rint(scaled)
+        from_half = np.abs(np.abs(scaled - nearest) - 0.5)
+        if digits == 0:  # a half is a float itself, so what lies beside one is beside it
+            return np.where(from_half == 0.0, scaled + np.copysign(0.5, scaled), nearest) + 0.0
+        size = np.abs(scaled)
+        doubtful = ~(from_half > size * NEAR_HALF) | ~(size < WIDE)
+    result: Floats = nearest / scale + 0.0
     for at in np.flatnonzero(doubtful):
-        value = float(values[at])
-        result[at] = round(value, digits) + 0.0 if isfinite(value) else value
+        result[at] = rounded(float(values[at]), digits)
     return result
 
 

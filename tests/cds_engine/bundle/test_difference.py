@@ -1,6 +1,7 @@
 """What changed between two versions is said part by part, and nothing else is."""
 
 import pytest
+from builders.bundles import a_document, a_stage, bundle_of
 from builders.rule_texts import TEXT, pressure
 from builders.shipped import RULES, shipped
 
@@ -300,3 +301,13 @@ def test_parts_are_paired_by_sameness_before_likeness() -> None:
 
     pairs = paired(["a1", "b1", "c1"], ["b2", "a1", "d1"], lambda text: text, [first])
     assert pairs == [("b1", "b2"), ("a1", "a1"), (None, "d1"), ("c1", None)]
+
+
+def test_other_estimates_are_a_change_though_they_decide_nothing() -> None:
+    estimates = {"outcome": "steps", "method": "by hand",
+                 "groups": [{"when": "b0", "n": {"a0": 4}}]}  # fmt: skip
+    stage = a_stage([{"when": "b0", "then": "a0"}, {"otherwise": "keep"}])
+    old = bundle_of(a_document(stages=[{**stage, "estimates": estimates}]))
+    more = {**estimates, "groups": [{"when": "b0", "n": {"a0": 5}}]}
+    new = bundle_of(a_document(stages=[{**stage, "estimates": more}]))
+    assert [change.place for change in difference(old, new)] == ["stages[0].estimates.groups"]

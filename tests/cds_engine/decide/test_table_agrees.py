@@ -16,6 +16,8 @@ from cds_engine.bundle.model import RuleBundle
 from cds_engine.decide.decision import Judgement
 from cds_engine.decide.scalar import complete, judge
 from cds_engine.decide.table import Fate, Table, TableDecisions, decide_table
+from cds_engine.decide.table.block import Block
+from cds_engine.decide.table.plan import Plan
 from cds_engine.vocabulary.value import Span, State
 
 ROWS = 500
@@ -69,6 +71,26 @@ def test_fv_07_they_agree_on_ten_thousand_patients_of_one_bundle() -> None:
     met = {(fate.outcome, fate.stage) for fate in decisions.fates}
     assert {"first", "second", "scored"} <= {stage for _, stage in met}
     assert {"recommendation", "no_change", "equipoise", "abstention"} <= {out for out, _ in met}
+
+
+@given(
+    ends=st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=60),
+    digits=st.integers(0, 3),
+    divisor=st.sampled_from([2, 4, 5, 8, 20, 3]),
+)
+@SLOW
+def test_fv_08_both_round_a_derived_number_alike_on_every_half(
+    ends: list[int], digits: int, divisor: int
+) -> None:
+    halves = {"derive": f"(n1 + n0) / {divisor}", "digits": digits}
+    rule = [{"when": f"halved >= {1.5 / 10**digits}", "then": "a0"}, {"otherwise": "keep"}]
+    document = a_document(variables=variables(halved=halves), stages=[a_stage(rule=rule)])
+    bundle = bundle_of(document)
+    states = [{"n0": float(end // 7), "n1": end / 10} for end in ends]
+    assert_agree(bundle, states)
+    block = Block(Table.from_states(bundle, states), slice(0, len(states)), len(states))
+    column = Plan(bundle.derived).number("halved").part(block).values.tolist()
+    assert column == [complete(bundle, state)["halved"] for state in states]
 
 
 def test_the_dead_are_decided_as_dead() -> None:

@@ -1,6 +1,4 @@
-"""Columns are refused with the cure where they do not fit, and rounding is Python's own."""
-
-import math
+"""Columns are refused with the cure where they do not fit, and rounding is the referee's."""
 
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ from hypothesis import strategies as st
 
 from cds_engine.decide.table import Column, Table, decide_table, quantise
 from cds_engine.errors import TableError
+from cds_engine.vocabulary.rounding import rounded
 from cds_engine.vocabulary.value import Span
 
 BUNDLE = bundle_of(a_document())
@@ -17,18 +16,20 @@ TWO = np.array([1.0, 2.0])
 
 
 @given(st.lists(st.floats(), max_size=50), st.integers(0, 9))
-def test_quantise_is_pythons_round_for_every_float(values: list[float], digits: int) -> None:
+def test_quantise_is_the_referees_rounding_for_every_float(
+    values: list[float], digits: int
+) -> None:
     found = quantise(np.array(values, dtype=np.float64), digits).tolist()
-    expected = [round(v, digits) if math.isfinite(v) else v for v in values]
-    assert [repr(v + 0.0) for v in found] == [repr(v + 0.0) for v in expected]
+    assert [repr(v) for v in found] == [repr(rounded(v, digits)) for v in values]
 
 
 @given(st.lists(st.integers(-(10**9), 10**9), max_size=50), st.integers(0, 9))
-def test_quantise_is_pythons_round_on_and_beside_every_half(halves: list[int], digits: int) -> None:
+def test_quantise_is_the_referees_rounding_on_and_beside_every_half(
+    halves: list[int], digits: int
+) -> None:
     at = np.array([(half + 0.5) / 10**digits for half in halves], dtype=np.float64)
     for values in (at, np.nextafter(at, np.inf), np.nextafter(at, -np.inf)):
-        expected = [round(v, digits) + 0.0 for v in values.tolist()]
-        assert quantise(values, digits).tolist() == expected
+        assert quantise(values, digits).tolist() == [rounded(v, digits) for v in values.tolist()]
 
 
 def test_a_row_comes_back_as_the_history_it_was() -> None:
