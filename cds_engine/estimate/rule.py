@@ -10,7 +10,7 @@ from cds_engine.errors import EstimationError
 from cds_engine.estimate.columns import Floats, Ints
 
 if TYPE_CHECKING:
-    from cds_engine.estimate.trajectories import StageData
+    from cds_engine.estimate.stage import StageData
 
 NO_DECISION: Final = -1
 """Stands for a row that has no decision at a stage, such as a responder's."""

@@ -42,6 +42,9 @@ class ValueEstimate:
         ids: which trajectory each value of ``influence`` belongs to.
         weights: what the weights look like, where there are any.
         notes: what a reader must know: model-based, in-sample, truncated.
+        sample_weights: those of the trajectories, where they are not all equal.
+        replicates: the estimate in every bootstrap resample, where it was bootstrapped; two values
+            that were bootstrapped with one seed have their resamples in common.
     """
 
     label: str
@@ -58,6 +61,8 @@ class ValueEstimate:
     ids: NDArray[Any] | None = None
     weights: WeightSummary | None = None
     notes: tuple[str, ...] = field(default=())
+    sample_weights: Floats | None = None
+    replicates: Floats | None = None
 
     @property
     def low(self) -> float:
@@ -83,11 +88,13 @@ class ValueEstimate:
                 trajectories.
         """
         if self.influence is None or other.influence is None:
+            if self.replicates is not None and other.replicates is not None:
+                return self._resampled_minus(other, self.replicates, other.replicates)
             raise EstimationError(
                 f"{self.label} minus {other.label}: one of them has no influence function; "
                 "bootstrap the difference"
             )
-        if not _same(self.ids, other.ids) or self.n != other.n:
+        if not _same(self.ids, other.ids) or len(self.influence) != len(other.influence):
             raise EstimationError(
                 f"{self.label} minus {other.label}: they rest on different trajectories; estimate "
                 "both on the same"
@@ -98,6 +105,7 @@ class ValueEstimate:
             label=f"{self.label} minus {other.label}",
             estimate=self.estimate - other.estimate,
             standard_error=standard_error(influence),
+            n=self.n if self.n == other.n else len(influence),
             effective_n=min(self.effective_n, other.effective_n),
             followers=min(self.followers, other.followers),
             estimand=f"{self.estimand}, minus {other.estimand}",
@@ -122,15 +130,46 @@ class ValueEstimate:
         count = int(np.count_nonzero(rows))
         if not count:
             raise EstimationError(f"{label}: nobody is in this subgroup")
-        pseudo = self.estimate + self.influence
-        mean = float(pseudo[rows].mean())
-        influence = np.where(rows, (pseudo - mean) * len(rows) / count, 0.0)
+        weight = np.ones(len(rows)) if self.sample_weights is None else self.sample_weights
+        total = float(weight[rows].sum())
+        if not total > 0:
+            raise EstimationError(f"{label}: all in this subgroup have a sample weight of 0")
+        share = total / float(weight.sum())
+        mean = self.estimate + float(self.influence[rows].mean()) * count / (share * len(rows))
+        relative = weight * (len(rows) / float(weight.sum()))
+        centred = self.influence + relative * (self.estimate - mean)
+        influence = np.where(rows, centred / share, 0.0)
         return replace(
             self, label=f"{self.label}, {label}", estimate=mean, influence=influence, n=count,
-            standard_error=float(np.sqrt(np.sum((pseudo[rows] - mean) ** 2)) / count),
-            estimand=f"{self.estimand}, among {label}", interval=None, weights=None,
-            effective_n=float("nan"), followers=-1,
+            standard_error=standard_error(influence), estimand=f"{self.estimand}, among {label}",
+            interval=None, weights=None, effective_n=float("nan"), followers=-1,
         )  # fmt: skip
+
+    def _resampled_minus(
+        self, other: "ValueEstimate", own: Floats, others: Floats
+    ) -> "ValueEstimate":
+        """Return the difference over bootstrap resamples that two values have in common."""
+        if own.shape != others.shape or not _same(self.ids, other.ids):
+            raise EstimationError(
+                f"{self.label} minus {other.label}: they rest on different trajectories or "
+                "resamples; bootstrap both on the same, with one seed"
+            )
+        estimate = self.estimate - other.estimate
+        return replace(
+            self, label=f"{self.label} minus {other.label}", estimate=estimate,
+            standard_error=float((own - others).std(ddof=1)), influence=None,
+            effective_n=min(self.effective_n, other.effective_n),
+            followers=min(self.followers, other.followers),
+            estimand=f"{self.estimand}, minus {other.estimand}", weights=None,
+            interval=basic_interval(estimate, own - others, self.level),
+            replicates=own - others, notes=tuple(dict.fromkeys(self.notes + other.notes)),
+        )  # fmt: skip
+
+
+def basic_interval(estimate: float, replicates: Floats, level: float) -> tuple[float, float]:
+    """Return the basic (hybrid) bootstrap interval: twice the estimate minus the quantiles."""
+    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
+    return 2 * estimate - float(high), 2 * estimate - float(low)
 
 
 def standard_error(influence: Floats) -> float:

@@ -1,0 +1,179 @@
+"""to_bundle writes a fitted regime as a rule bundle and proves that it decides alike."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from cds_engine.bundle.model import RuleBundle
+from cds_engine.bundle.read import read_bundle
+from cds_engine.decide.cases import run_cases
+from cds_engine.errors import EstimationError
+from cds_engine.estimate.columns import Bools, holds
+from cds_engine.estimate.export.cases import cases_of
+from cds_engine.estimate.export.forms import LinearForm
+from cds_engine.estimate.export.parity import StageParity, check_parity
+from cds_engine.estimate.export.probe import Probe
+from cds_engine.estimate.export.scores import derived_terms, score_stage
+from cds_engine.estimate.export.skeleton import bundle_document, plain, served_stages, skeleton
+from cds_engine.estimate.export.written import json_bytes, yaml_bytes
+from cds_engine.estimate.stage import StageData
+from cds_engine.estimate.study import LearnedStage, StudyDocument
+from cds_engine.estimate.trajectories import Trajectories
+
+Document = dict[str, Any]
+_EPOCH = 0
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The parity certificate.
+
+    Attributes:
+        digest: of the rule bundle that was compared.
+        stages: what was compared at each served stage; no disagreement anywhere.
+    """
+
+    digest: str
+    stages: tuple[StageParity, ...]
+
+    def document(self) -> Document:
+        """Return the certificate as plain data."""
+        return {"bundle_yaml": self.digest, "stages": [asdict(one) for one in self.stages]}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A fitted regime as the files of a rule bundle.
+
+    Attributes:
+        files: file name -> bytes: bundle.yaml, cases.yaml and evidence.json.
+        bundle: the rule bundle as it was read back.
+        certificate: that it decides as the fitted regime does.
+    """
+
+    files: Mapping[str, bytes]
+    bundle: RuleBundle
+    certificate: Certificate
+
+
+def to_bundle(
+    study: StudyDocument,
+    trajectories: Trajectories,
+    forms: Sequence[LinearForm],
+    evidence: Document,
+    method: str,
+) -> Exported:
+    """Return the rule bundle of a fitted regime.
+
+    Args:
+        study: names everything.
+        trajectories: what the regime was fitted to.
+        forms: the learned rule of each learned stage, unrounded.
+        evidence: what ``evidence.json`` says of values, assumptions and provenance; its
+            ``summary`` stands in the bundle too.
+        method: how benefits and their intervals were estimated, for the card.
+
+    Raises:
+        RuleBundleError: if what was written is no rule bundle.
+        EstimationError: if it does not decide as the fitted regime does, with the first histories
+            on which they differ, or if a case does not come out as the estimator says.
+    """
+    bare = skeleton(study)
+    served = _served(study, trajectories, forms, bare)
+    rules = {one.name: one.rule(method) for one in served}
+    derived = {name: item for form in forms for name, item in derived_terms(form).items()}
+    document = bundle_document(study, rules, derived)
+    if evidence.get("summary"):
+        document["evidence"] = evidence["summary"]
+    text = yaml_bytes(document, "Written by `cds-engine fit`; change the study and fit again.")
+    written = read_bundle({"bundle.yaml": text})
+    probes = [one.probe(rules[one.name]["rule"]) for one in served]
+    checked = tuple(check_parity(written, probe, study.seed) for probe in probes)
+    _refuse_differences(checked)
+    certificate = Certificate("sha256:" + written.manifest["bundle.yaml"], checked)
+    drawn = [case for probe in probes for case in cases_of(written, probe)]
+    files = {
+        "bundle.yaml": text,
+        "cases.yaml": yaml_bytes({"cases": [*(plain(case) for case in study.cases), *drawn]}),
+        "evidence.json": json_bytes({**evidence, "parity": certificate.document()}),
+    }
+    bundle = read_bundle(files)
+    _refuse_cases(bundle)
+    return Exported(files, bundle, certificate)
+
+
+@dataclass(frozen=True)
+class _Served:
+    """One served stage: a learned stage or a part of it, its patients and what was learned."""
+
+    study: StudyDocument
+    stage: LearnedStage
+    part: Document
+    h: StageData
+    rows: Bools
+    form: LinearForm
+    bare: RuleBundle
+
+    @property
+    def name(self) -> str:
+        return str(self.part["stage"])
+
+    def rule(self, method: str) -> Document:
+        """Return ``rule`` and ``estimates``."""
+        own = self.h.take(self.rows)
+        return score_stage(
+            self.study, self.stage, self.part, own, self.form, self.bare.kinds, method
+        )
+
+    def probe(self, rule: Document) -> Probe:
+        """Return the estimator's view, to compare the written rule with."""
+        return Probe(
+            bundle=self.bare, stage=self.name, h=self.h, rows=self.rows,
+            actions=tuple(self.part["choose"]), tailoring=self.stage.tailoring, rule=self.form,
+            at=self.stage.at, scores=self.form.scores, margin=self.study.method.margin,
+            support={item["actions"][0]: item["when"] for item in rule["support"]},
+        )  # fmt: skip
+
+
+def _served(
+    study: StudyDocument, trajectories: Trajectories, forms: Sequence[LinearForm], bare: RuleBundle
+) -> list[_Served]:
+    return [
+        _Served(study, stage, part, h, rows, form, bare)
+        for stage, h, form in zip(study.learned, trajectories.stages, forms, strict=True)
+        for part, rows in _parts(stage, h, bare)
+    ]
+
+
+def _parts(stage: LearnedStage, h: StageData, bare: RuleBundle) -> list[tuple[Document, Bools]]:
+    """Return the served stages of a learned one, each with its patients."""
+    if not stage.split:
+        return [(served_stages(stage)[0], h.decided)]
+    masks = [h.decided & holds(part.when, h.columns, h.rows, bare.kinds) for part in stage.split]
+    several = int(np.count_nonzero(np.sum(masks, axis=0)[h.decided] != 1))
+    if several:
+        raise EstimationError(
+            f"stage {stage.stage}: {several} of {int(h.decided.sum())} rows with a decision are in "
+            "none or in several of its parts; let the parts exclude each other and cover all"
+        )
+    return list(zip(served_stages(stage), masks, strict=True))
+
+
+def _refuse_differences(stages: Sequence[StageParity]) -> None:
+    faults = [f"{one.stage}, {fault}" for one in stages for fault in one.disagreements]
+    if faults:
+        raise EstimationError(
+            f"the written rule bundle differs from the fitted regime on {len(faults)} histories "
+            f"({'; '.join(faults[:3])}); write more significant digits (method.digits)"
+        )
+
+
+def _refuse_cases(bundle: RuleBundle) -> None:
+    wrong = [result for result in run_cases(bundle, _EPOCH) if result.differences]
+    if wrong:
+        raise EstimationError(
+            f"{len(wrong)} cases do not come out as expected; the first is "
+            f"{wrong[0].case.case!r}: {'; '.join(wrong[0].differences)}"
+        )

@@ -1,0 +1,122 @@
+"""A study's table is read as serving would see it: the same variables, digits and feasible sets."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cds_engine.bundle.model import RuleBundle
+from cds_engine.decide.table import quantise
+from cds_engine.errors import EstimationError
+from cds_engine.estimate.stage import HistorySpec
+from cds_engine.estimate.study import LearnedStage, StudyDocument, TableData
+from cds_engine.estimate.trajectories import Trajectories
+
+
+def study_trajectories(
+    study: StudyDocument, frame: pd.DataFrame, bundle: RuleBundle
+) -> tuple[Trajectories, tuple[str, ...]]:
+    """Return the study's trajectories, and notes on what was done to the table on the way.
+
+    Args:
+        study: names columns, stages and actions.
+        frame: the table.
+        bundle: the study's skeleton, for the kinds of its variables.
+
+    Raises:
+        TrajectoriesError: with every fault of the table.
+        EstimationError: if a stage speaks of variables that are not declared.
+    """
+    specs = [_spec(study, stage, bundle) for stage in study.learned]
+    rounded, notes = _as_served(study, frame, bundle)
+    notes += [note for stage in study.learned for note in _unused(study, stage, bundle)]
+    options: dict[str, Any] = {
+        "outcome": study.outcome.column, "better": study.aim.better, "identifier": study.id,
+        "weights": study.weights, "kinds": bundle.kinds, "unit": study.aim.unit or "",
+        "missing_outcomes": "keep" if study.outcome.missing == "weight" else "refuse",
+    }  # fmt: skip
+    if isinstance(study.data, TableData) and study.data.layout == "long":
+        action = study.learned[0].taken
+        found = Trajectories.from_long(
+            rounded, specs, stage=study.data.stage, action=action, **options
+        )
+    else:
+        found = Trajectories.from_wide(rounded, specs, **options)
+    return found, tuple(notes)
+
+
+def _spec(study: StudyDocument, stage: LearnedStage, bundle: RuleBundle) -> HistorySpec:
+    unknown = [name for name in stage.history if name not in bundle.kinds]
+    if unknown:
+        raise EstimationError(
+            f"stage {stage.stage}: history names {', '.join(unknown)}, which the study does not "
+            "declare under `variables`; declare it, so that serving knows it too"
+        )
+    return HistorySpec(
+        stage=stage.stage,
+        variables=tuple(stage.history),
+        actions=stage.choose,
+        feasible=dict(_feasible(study, stage, bundle)),
+        when=stage.decides,
+        action=stage.taken,
+        reward=stage.reward,
+        columns=dict(stage.history),
+        randomised=stage.randomised,
+    )
+
+
+def _feasible(
+    study: StudyDocument, stage: LearnedStage, bundle: RuleBundle
+) -> Iterator[tuple[str, str]]:
+    """Yield each action's criterion: in no safeguard, and an option of some part of the stage."""
+    for action in stage.choose:
+        criteria = [
+            f"not ({guard.when})"
+            for at, guard in enumerate(study.safeguards)
+            if action in guard.never and not _beyond(stage, bundle, at)
+        ]
+        if stage.split:
+            parts = [f"({part.when})" for part in stage.split if action in part.choose]
+            criteria.append(f"({' or '.join(parts)})")
+        if criteria:
+            yield action, " and ".join(criteria)
+
+
+def _beyond(stage: LearnedStage, bundle: RuleBundle, at: int) -> list[str]:
+    """Return the variables of a safeguard that the stage's history does not hold."""
+    return sorted(bundle.safeguards[at].when.names() - set(stage.history))
+
+
+def _unused(study: StudyDocument, stage: LearnedStage, bundle: RuleBundle) -> Iterator[str]:
+    for at, guard in enumerate(study.safeguards):
+        beyond = _beyond(stage, bundle, at)
+        if beyond and not set(guard.never).isdisjoint(stage.choose):
+            yield (
+                f"stage {stage.stage}: the safeguard `{guard.when}` could not be applied to the "
+                f"data, which hold no {', '.join(beyond)}; it holds where the regime is served"
+            )
+
+
+def _as_served(
+    study: StudyDocument, frame: pd.DataFrame, bundle: RuleBundle
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return the table with every number rounded to its variable's digits, as a history has it."""
+    rounded, notes = frame.copy(), []
+    for stage in study.learned:
+        for name, column in stage.history.items():
+            kind = bundle.kinds.get(name)
+            if kind is None or kind.type != "number" or column not in frame:
+                continue
+            values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64)
+            there = np.isfinite(values)
+            exact = values.copy()
+            exact[there] = quantise(values[there], kind.digits)
+            changed = int(np.count_nonzero(exact[there] != values[there]))
+            if changed:
+                rounded[column] = exact
+                notes.append(
+                    f"{column}: {changed} of {len(values)} values were rounded to the "
+                    f"{kind.digits} decimals that serving compares"
+                )
+    return rounded, list(dict.fromkeys(notes))

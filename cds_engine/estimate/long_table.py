@@ -1,0 +1,98 @@
+"""A long table becomes a wide one: a column for each stage, under ``<column>@<stage>``."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from cds_engine.errors import Fault, TrajectoriesError
+from cds_engine.estimate.stage import HistorySpec
+
+
+def widened(
+    frame: "pd.DataFrame", specs: Sequence[HistorySpec], *, outcome: str, stage: str,
+    identifier: str, action: str, weights: str | None = None,
+) -> "tuple[pd.DataFrame, list[HistorySpec]]":  # fmt: skip
+    """Return one row a patient, and the specifications with the wide table's columns.
+
+    Raises:
+        TrajectoriesError: if a column is not there, or rows are of no stage, twice of one, or of
+            nobody.
+    """
+    rewards = [(spec.stage, spec.reward) for spec in specs if spec.reward is not None]
+    wanted = [("", name) for name in (identifier, stage, action, outcome, weights) if name]
+    faults = [
+        Fault(f"{at}.{name}" if at else name,
+              "the long table has no such column; name the one that it has")
+        for at, name in wanted + rewards if name not in frame
+    ]  # fmt: skip
+    if faults:
+        raise TrajectoriesError("the table", faults)
+    at = _places(frame, specs, stage, identifier)
+    tidy = frame.assign(**{_AT: at.astype(int)}).sort_values(_AT, kind="stable")
+    groups = tidy.groupby(identifier, sort=False)
+    wide = pd.DataFrame(index=pd.Index(pd.unique(frame[identifier]), name=identifier))
+    wide[outcome] = groups[outcome].last()
+    if weights is not None:
+        wide[weights] = _constant(groups[weights], weights)
+    known = [name for name in frame.columns if name not in {identifier, stage, action, outcome}]
+    renamed = []
+    for place, spec in enumerate(specs):
+        upto = tidy[tidy[_AT] <= place].groupby(identifier, sort=False)[known].last()
+        here = tidy[tidy[_AT] == place].set_index(identifier)
+        for column in known:
+            wide[f"{column}@{spec.stage}"] = upto[column].reindex(wide.index)
+        wide[f"{action}@{spec.stage}"] = here[action].reindex(wide.index)
+        if spec.reward is not None:
+            # who has no row at a stage had nothing to gain there; who has one must say what
+            absent = ~wide.index.isin(here.index)
+            gained = here[spec.reward].reindex(wide.index)
+            wide[f"{spec.reward}@{spec.stage}"] = gained.mask(absent, 0.0)
+        renamed.append(_renamed(spec, set(known), action))
+    return wide.reset_index(), renamed
+
+
+_AT = "place of the stage"
+
+
+def _renamed(spec: HistorySpec, known: set[str], action: str) -> HistorySpec:
+    named = {variable: spec.columns.get(variable, variable) for variable in spec.variables}
+    columns = {
+        variable: f"{column}@{spec.stage}" if column in known else column
+        for variable, column in named.items()
+    }
+    reward = None if spec.reward is None else f"{spec.reward}@{spec.stage}"
+    return replace(spec, columns=columns, action=f"{action}@{spec.stage}", reward=reward)
+
+
+def _places(
+    frame: "pd.DataFrame", specs: Sequence[HistorySpec], stage: str, identifier: str
+) -> "pd.Series[float]":
+    order = {spec.stage: at for at, spec in enumerate(specs)}
+    at = frame[stage].map(lambda one: order.get(str(one), _number(one, len(specs))))
+    faults = []
+    if unknown := int(at.isna().sum()):
+        names = ", ".join(order)
+        faults.append(Fault(stage, f"{unknown} rows are of no declared stage ({names})"))
+    known = frame.assign(**{_AT: at})[at.notna()]
+    if double := int(known.duplicated([identifier, _AT]).sum()):
+        faults.append(Fault(stage, f"{double} rows repeat a patient's stage; keep one of each"))
+    if gone := int(frame[identifier].isna().sum()):
+        faults.append(Fault(identifier, f"{gone} rows have no identifier; give each patient one"))
+    if faults:
+        raise TrajectoriesError("the table", faults)
+    return at.astype(float)
+
+
+def _number(value: object, count: int) -> float:
+    number = pd.to_numeric(str(value), errors="coerce")
+    return float(number) - 1 if number in range(1, count + 1) else float("nan")
+
+
+def _constant(groups: Any, name: str) -> Any:
+    if varying := int((groups.nunique() > 1).sum()):
+        raise TrajectoriesError("the table", [Fault(
+            name, f"{varying} patients have rows with different weights; give each patient one"
+        )])  # fmt: skip
+    return groups.last()

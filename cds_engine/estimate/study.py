@@ -1,0 +1,170 @@
+"""A study is a document: the data, the vocabulary that serving uses too, the stages and the method.
+
+Whoever has the study file and the data gets the same rule bundle, byte for byte.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from cds_engine.bundle.document import (
+    REGIME,
+    VERSION,
+    About,
+    Aim,
+    Branch,
+    Case,
+    Document,
+    Number,
+    Safeguard,
+    Scores,
+    Text,
+)
+from cds_engine.vocabulary.action import Action
+from cds_engine.vocabulary.variable import Name, Variable
+
+
+class WorldData(Document):
+    """Data drawn from a simulated world, whose truth is known."""
+
+    world: str = Field(description="The world's name.")
+    n: Annotated[int, Field(ge=1)]
+    seed: int = 0
+    options: dict[str, Number | bool | str] = Field(
+        default_factory=dict, description="Parameters of the world that differ from its own."
+    )
+
+
+class TableData(Document):
+    """Data in a file, CSV or Parquet, beside the study file."""
+
+    file: str = Field(description="Path, relative to the study file.")
+    layout: Literal["wide", "long", "decisions"] = Field(
+        "wide", description="One row a patient, one a stage, or a replay's decision points."
+    )
+    stage: str = Field("stage", description="Of a long table: the column with the stage.")
+
+
+class OutcomeColumn(Document):
+    """Where Y stands in the data."""
+
+    column: str
+    label: Text = Field(description="What a reader calls the outcome.")
+    missing: Literal["refuse", "weight"] = "refuse"
+
+
+class Split(Document):
+    """Some of a learned stage's patients, who have their own options, such as one arm's."""
+
+    stage: Name
+    title: str | None = None
+    when: Text = Field(description="Whose part it is; the parts must exclude each other.")
+    choose: tuple[Name, ...] = Field(min_length=2)
+
+
+class LearnedStage(Document):
+    """A stage whose rule is learned."""
+
+    stage: Name
+    title: str | None = None
+    when: Text = Field(description="Who is at the stage when it is served.")
+    choose: tuple[Name, ...] = Field(min_length=2)
+    history: dict[Name, str] = Field(
+        description="Variable -> column of the data: what H_k is made of."
+    )
+    taken: str = Field(description="The column with the action taken, by the actions' names.")
+    decides: Text | None = Field(
+        None, description="Who has a decision here in the data; all who have an action if absent."
+    )
+    randomised: dict[Name, Annotated[float, Field(gt=0)]] | None = Field(
+        None, description="Relative probabilities by design; absent in a cohort."
+    )
+    reward: str | None = Field(None, description="The column with the stage's reward, if any.")
+    main: tuple[Name, ...] | None = Field(
+        None, description="Variables with an effect of their own; the whole history if absent."
+    )
+    tailoring: tuple[Name, ...] = Field(
+        description="Variables that the advice may depend on.", min_length=1
+    )
+    at: dict[Name, bool | Number | str] = Field(
+        default_factory=dict,
+        description="Values of a patient at the stage, from which cases are drawn.",
+    )
+    split: tuple[Split, ...] = Field(
+        (), description="Parts with options of their own; each becomes a stage that is served."
+    )
+    because: Text | None = None
+
+
+class WrittenStage(Document):
+    """A stage whose rule is not learned, such as waiting until the next decision."""
+
+    stage: Name
+    title: str | None = None
+    when: Text
+    choose: tuple[Name, ...] = Field(min_length=1)
+    rule: tuple[Branch, ...] | Scores
+
+
+class Method(Document):
+    """How the regime is learned and valued; every number that changes digits stands here."""
+
+    learner: Literal["q-learning", "dwols", "a-learning", "policy-tree", "value-search"]
+    pseudo_outcome: Literal["max_q", "regret"] = "max_q"
+    depth: Annotated[int, Field(ge=1, le=4)] = 2
+    min_leaf: Annotated[int, Field(ge=1)] = 50
+    propensity: Literal["known", "estimate"] = "estimate"
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
+    bootstrap: Annotated[int, Field(ge=100, le=20_000)] = 1000
+    level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    margin: Annotated[float, Field(ge=0)] = Field(
+        0, description="Scores this close are in equipoise: the smallest difference that matters."
+    )
+    digits: Annotated[int, Field(ge=3, le=12)] = Field(
+        6, description="Significant digits with which coefficients are written."
+    )
+    support: Annotated[float, Field(ge=0, lt=0.5)] = Field(
+        0.01, description="Share of each action's patients left outside at each end of its range."
+    )
+    distil_loss: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="Largest loss of value at which a distilled rule is accepted."
+    )
+
+
+class StudyDocument(Document):
+    """One study file."""
+
+    study: Annotated[str, Field(pattern=REGIME, description="The regime that it exports.")]
+    version: Annotated[str, Field(pattern=VERSION)]
+    title: Text
+    description: Text | None = None
+    effective_from: str | None = None
+    review_by: str | None = None
+    expires: str | None = None
+    about: About | None = None
+    aim: Aim
+    data: WorldData | TableData
+    id: str = "id"
+    weights: str | None = None
+    outcome: OutcomeColumn
+    population: Text
+    variables: dict[Name, Variable] = Field(min_length=1)
+    actions: dict[Name, Action] = Field(min_length=2)
+    safeguards: tuple[Safeguard, ...] = ()
+    stages: tuple[LearnedStage | WrittenStage, ...] = Field(min_length=1)
+    method: Method
+    seed: int = 0
+    cases: tuple[Case, ...] = Field((), description="Cases of the authors, beside the drawn ones.")
+    adjusted_for: tuple[Text, ...] = Field(
+        (), description="Why the history is enough to compare the actions, cause by cause."
+    )
+
+    @property
+    def learned(self) -> tuple[LearnedStage, ...]:
+        """The stages whose rules are learned, in order of time."""
+        return tuple(stage for stage in self.stages if isinstance(stage, LearnedStage))
+
+
+Given = Mapping[str, Any]
+"""Variable -> value, as in a case."""
