@@ -8,7 +8,7 @@ from cds_engine.bundle.model import RuleBundle
 from cds_engine.bundle.read import read_bundle
 from cds_engine.errors import CDSError, DocumentError, Fault, RuleBundleError
 
-IGNORED = frozenset({"study.yaml", "manifest.json"})
+IGNORED = frozenset({"study.yaml", "manifest.json", "report.html"})
 
 
 class ShelfError(CDSError):

@@ -9,6 +9,7 @@ import numpy as np
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.decide.scalar import complete, judge
 from cds_engine.decide.table import Table, decide_table
+from cds_engine.errors import EstimationError
 from cds_engine.estimate.export.probe import ABSTAIN, ELSEWHERE, Probe
 
 RANDOM = 2_000
@@ -51,12 +52,24 @@ def check_parity(bundle: RuleBundle, probe: Probe, seed: int) -> StageParity:
     quiet = 0
     for sort, states in (("training", training), ("boundary", boundary), ("random", random)):
         expected = probe.answers(states)
+        if sort == "training":
+            _refuse_strangers(probe.stage, expected)
         served = _served(bundle, states)
         for at, (wanted, found) in enumerate(zip(expected, served, strict=True)):
             quiet += sort == "training" and wanted == ABSTAIN
             if problem := _difference(probe.stage, wanted, found):
                 faults.append(f"{sort} {at}: {problem}")
     return StageParity(probe.stage, len(training), len(boundary), len(random), quiet, tuple(faults))
+
+
+def _refuse_strangers(stage: str, answers: Sequence[frozenset[str]]) -> None:
+    strangers = answers.count(ELSEWHERE)
+    if strangers:
+        raise EstimationError(
+            f"stage {stage}: {strangers} of {len(answers)} patients whom it is learned from would "
+            "not be at it when it is served; correct its `when`, the `population`, or what the "
+            "study says of a patient `at` the stage"
+        )
 
 
 Served = tuple[str, str | None, str | None, frozenset[str]]

@@ -1,0 +1,1 @@
+"""Consistency, positivity and exchangeability are measured, and written down to be signed."""
