@@ -3,12 +3,15 @@
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
 import cds_engine
+from cds_adapters.bulk.folder import PatientFolder
 from cds_adapters.cds_hooks.service import HookService, add_cds_hooks
 from cds_adapters.clock import Clock, frozen_clock, parse_instant, system_clock
+from cds_adapters.fhir.site_map import SiteMap
 from cds_adapters.health import add_health
 from cds_adapters.site import Site
 from cds_adapters.storage.audit import AuditStore
@@ -27,6 +30,13 @@ def clock_of(site: Site) -> Clock:
     return frozen_clock(parse_instant(site.as_of)) if site.as_of else system_clock
 
 
+def patients_of(site: Site) -> PatientFolder | None:
+    """Return the folder of patients that the settings name, if they name one."""
+    if site.patients is None:
+        return None
+    return PatientFolder(site.patients, SiteMap(site.codes, ZoneInfo(site.time_zone)))
+
+
 def compose(site: Site) -> FastAPI:
     """Return the whole service for one site: CDS Hooks, pages and health.
 
@@ -43,7 +53,7 @@ def compose(site: Site) -> FastAPI:
     audit = AuditStore(engine)
     try:
         hooks = HookService(served, audit, FeedbackStore(engine), site, clock)
-        pages = Pages(shelf, regimes, audit, site, clock)
+        pages = Pages(shelf, regimes, audit, site, clock, patients=patients_of(site))
     except BaseException:
         audit.close()
         raise

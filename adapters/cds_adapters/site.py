@@ -21,6 +21,9 @@ class Site(BaseModel):
 
     rules: Path | None = Field(None, description="Directory of rule bundles; the shipped ones.")
     database: str = Field(DEFAULT_DATABASE, description="SQLAlchemy URL of the audit database.")
+    patients: Path | None = Field(
+        None, description="Folder of FHIR records whose patients the rewind pages show; none."
+    )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on.")
     base_url: str | None = Field(
@@ -67,9 +70,11 @@ class Site(BaseModel):
     @classmethod
     def _codes_are_written_well(cls, codes: dict[str, tuple[str, ...]]) -> Any:
         for local, standard in codes.items():
-            for code in (local, *standard):
-                problem = code_fault(code)
-                if problem:
+            # `|code` is a local code that records give without a system
+            if not (local.startswith("|") and len(local) > 1) and (problem := code_fault(local)):
+                raise ValueError(f"{problem}; a code recorded without a system is written |code")
+            for code in standard:
+                if problem := code_fault(code):
                     raise ValueError(problem)
         return codes
 

@@ -191,7 +191,7 @@ class Compiler:
         title = item.title or item.stage.replace("_", " ")
         estimates = None
         if item.estimates is not None:
-            estimates = checked_estimates(self, f"{place}.estimates", item.estimates, item, rule)
+            estimates = checked_estimates(self, f"{place}.estimates", item.estimates, rule)
         return Stage(item.stage, title, place, when, item.choose, rule, estimates)
 
     def refuse_repeats(self, place: str, names: Iterable[str]) -> None:

@@ -14,12 +14,11 @@ CONSTANT = "constant"
 
 
 def checked_estimates(
-    compiler: "Compiler", place: str, item: doc.Estimates, stage: doc.Stage, rule: Rule
+    compiler: "Compiler", place: str, item: doc.Estimates, rule: Rule
 ) -> Estimates:
     """Return the checked estimates of a stage; faults go to the bundle's compiler."""
     groups = tuple(
-        _group(compiler, f"{place}.groups[{at}]", group, stage)
-        for at, group in enumerate(item.groups)
+        _group(compiler, f"{place}.groups[{at}]", group) for at, group in enumerate(item.groups)
     )
     contrasts = None
     if item.contrasts is not None:
@@ -27,11 +26,13 @@ def checked_estimates(
     return Estimates(item, groups, contrasts)
 
 
-def _group(compiler: "Compiler", place: str, group: doc.Group, stage: doc.Stage) -> Group:
-    compiler.known_actions(f"{place}.n", group.n, stage.choose)
+def _group(compiler: "Compiler", place: str, group: doc.Group) -> Group:
+    # what is never advised at the stage may have been taken by those who were alike
+    known = compiler.actions
+    compiler.known_actions(f"{place}.n", group.n, known)
     benefit = group.benefit
     if benefit is not None:
-        compiler.known_actions(f"{place}.benefit", (benefit.action, benefit.against), stage.choose)
+        compiler.known_actions(f"{place}.benefit", (benefit.action, benefit.against), known)
         if not benefit.low <= benefit.estimate <= benefit.high:
             compiler.fault(f"{place}.benefit", "the estimate must lie between `low` and `high`")
     return Group(compiler.criterion(f"{place}.when", group.when), group.n, benefit)

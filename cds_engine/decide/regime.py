@@ -20,6 +20,10 @@ class Regime:
         """Return what was known about the patient at ``as_of``."""
         return self._taker.take(record, as_of)
 
+    def horizons(self, as_of: Instant) -> dict[str, float]:
+        """Return code -> the first instant at which a reading of it can count at ``as_of``."""
+        return self._taker.horizons(as_of)
+
     def decide(self, record: Record, as_of: Instant) -> tuple[History, Decision]:
         """Return the history at ``as_of`` and the decision for it."""
         history = self.history(record, as_of)

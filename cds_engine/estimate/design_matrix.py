@@ -109,54 +109,60 @@ class StageDesign:
 
     def moments(
         self, h: StageData, rows: Ints, y: Sequence[Floats], weights: Floats | None
-    ) -> Floats:
-        """Return sum of w (u, y)(u, y)' for each action, shape (n_actions, b + r, b + r).
-
-        u is the basis. From these all of X'WX and X'Wy is a matter of adding, for a fourth of
-        the products that X itself would need.
+    ) -> tuple[Floats, Floats]:
+        """Return X'WX, shape (size, size), and X'Wy, shape (size, r), a block of rows at a time.
 
         Args:
             h: the histories.
-            rows: which rows to sum over.
+            rows: which rows to sum over, increasing.
             y: r outcomes, each of shape (n,).
             weights: shape (n,), or None.
         """
-        count, width = len(y), len(self.basis.terms)
-        total = np.zeros((h.n_actions, width + count, width + count))
-        reader, block = self.basis.reader(h), np.empty((width + count, BLOCK))
-        action = h.action.astype(np.int16)
-        for start in range(0, len(rows), BLOCK):
-            unordered = rows[start : start + BLOCK]
-            taken = action[unordered]
-            some = unordered[np.argsort(taken, kind="stable")]
-            ends = np.cumsum(np.bincount(taken, minlength=h.n_actions))
-            filled = block[:, : len(some)]
-            reader.fill(some, filled[:width])
-            for at in range(count):
-                np.take(y[at], some, out=filled[width + at], mode="clip")
-            for a, end in enumerate(ends):
-                part = filled[:, ends[a - 1] if a else 0 : end]
-                other = part if weights is None else part * weights[some[end - part.shape[1] : end]]
-                total[a] += other @ part.T
-        return total
+        width, others = len(self.basis.terms), self.size - len(self.main)
+        everybody = np.zeros((width + len(y), width + len(y)))
+        treated = np.zeros((others, width + len(y)))
+        reader = self.basis.reader(h)
+        block, taken = np.empty((width + len(y), BLOCK)), np.empty((others, BLOCK))
+        for some in blocks(None if len(rows) == h.rows else rows, h.rows):
+            action = h.action[some]
+            u, ta = block[:, : len(action)], taken[:, : len(action)]
+            reader.fill(some, u[:width])
+            for at, one in enumerate(y):
+                u[width + at] = one[some]
+            self._treated(u, action, ta)
+            wu = u if weights is None else u * weights[some]
+            everybody += wu @ u.T
+            treated += ta @ wu.T
+        return self.normal(everybody, treated)
 
-    def normal(self, moments: Floats) -> tuple[Floats, Floats]:
-        """Return X'WX and X'Wy from ``moments``, whose leading axes may be anything."""
-        width, main, tail = len(self.basis.terms), list(self.main), list(self.tailoring)
-        everybody = moments.sum(axis=-3)
-        lead, size, count = moments.shape[:-3], self.size, moments.shape[-1] - width
-        gram, cross = np.empty((*lead, size, size)), np.empty((*lead, size, count))
-        m = slice(0, len(main))
-        gram[..., m, m] = everybody[..., np.ix_(main, main)[0], np.ix_(main, main)[1]]
-        cross[..., m, :] = everybody[..., main, width:]
+    def _treated(self, u: Floats, action: Ints, out: Floats) -> None:
+        """Write the tailoring terms where each action but the first was taken."""
+        at = 0
         for a in range(1, len(self.spec.actions)):
-            psi, own = self.blip_places(a), moments[..., a, :, :]
-            mixed = own[..., main, :][..., tail]
-            gram[..., m, psi] = mixed
-            gram[..., psi, m] = np.swapaxes(mixed, -1, -2)
-            cross[..., psi, :] = own[..., tail, width:]
-            for b in range(1, len(self.spec.actions)):
-                gram[..., psi, self.blip_places(b)] = own[..., tail, :][..., tail] if a == b else 0
+            here = (action == a).astype(np.float64)
+            for term in self.tailoring:
+                np.multiply(u[term], here, out=out[at])
+                at += 1
+
+    def normal(self, everybody: Floats, treated: Floats) -> tuple[Floats, Floats]:
+        """Return X'WX and X'Wy from sums of products; leading axes may be anything.
+
+        Args:
+            everybody: sum of w (u, y)(u, y)' with u the basis, shape (..., b + r, b + r).
+            treated: sum of w t_a (u, y)' for each action but the first, shape (..., tailoring
+                terms of all actions, b + r).
+        """
+        width, main, tail = len(self.basis.terms), list(self.main), list(self.tailoring)
+        own = slice(len(main), self.size)
+        gram = np.zeros((*everybody.shape[:-2], self.size, self.size))
+        gram[..., : len(main), : len(main)] = everybody[..., main, :][..., main]
+        gram[..., own, : len(main)] = treated[..., main]
+        gram[..., : len(main), own] = np.swapaxes(treated[..., main], -1, -2)
+        for a in range(1, len(self.spec.actions)):
+            psi = self.blip_places(a)
+            start = psi.start - len(main)
+            gram[..., psi, psi] = treated[..., start : start + len(tail), :][..., tail]
+        cross = np.concatenate([everybody[..., main, width:], treated[..., width:]], axis=-2)
         return gram, cross
 
     def solved(
@@ -169,7 +175,7 @@ class StageDesign:
                 some are combinations of others: with the stage, the columns and the count.
         """
         self.check_counts(h, rows)
-        gram, cross = self.normal(self.moments(h, rows, y, weights))
+        gram, cross = self.moments(h, rows, y, weights)
 
         def by_rows() -> tuple[Floats, Floats]:
             root = np.ones(len(rows)) if weights is None else np.sqrt(weights[rows])

@@ -200,10 +200,10 @@ class Prepared:
         n = len(t)
         v = np.empty((len(t.stages) + 1, n))
         places = tuple(np.empty(n, dtype=np.intp) for _ in t.stages)
-        for fold in np.unique(self.folds):
+        for fold in range(int(self.folds.max()) + 1):
             inside = self.folds == fold
-            here = advised_at(int(fold))
-            v[:, inside] = self._values(int(fold), here)[:, inside]
+            here = advised_at(fold)
+            v[:, inside] = self._values(fold, here)[:, inside]
             for held, one in zip(places, here, strict=True):
                 held[inside] = one[inside]
         w = cumulative_weights(t, places, self.propensities)
@@ -243,7 +243,7 @@ class Prepared:
         so_far = follows_so_far(t, places)
         if not so_far[-1].any():
             notes += (_nobody(t, so_far),)
-        folds = len(np.unique(self.folds))
+        folds = int(self.folds.max()) + 1
         crossed = f"cross-fitted, {folds} folds" if self.crossed else "not cross-fitted"
         return ValueEstimate(
             label=label, estimate=t.sign * estimate, standard_error=standard_error(influence),
@@ -270,7 +270,9 @@ def prepare(
     t = trajectories.take(order)
     how = _reordered(per_stage(propensity, t), order)
     crossed = n_folds != 1
-    folds = folds_of(t, n_folds, random_state) if crossed else np.zeros(len(t), dtype=np.intp)
+    folds = np.zeros(len(t), dtype=np.intp)
+    if crossed:
+        folds = folds_of(t, n_folds, random_state, ordered=True)
     arms = tuple(
         arm_models(model, HistoryMatrix.of(h)(h), h.action, t.weights, folds,
                    where=f"stage {h.spec.stage}", names=h.spec.actions)

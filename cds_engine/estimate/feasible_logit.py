@@ -13,6 +13,8 @@ CONVERGED = 1e-6
 """Largest change of a linear predictor in the last Newton step; the error left is its square."""
 DIVERGING = 0.2
 """A step that is still this large in the end means that the likelihood has no maximum."""
+SAFE = 0.5
+"""A step below which curvature hardly changes, so that Newton's method cannot overshoot."""
 RANK = 1e-10
 """Share of the largest eigenvalue below which a direction is taken as not identified."""
 
@@ -81,6 +83,8 @@ class FeasibleLogit:
         else:
             self.center_, self.scale_, self.free_ = start.center_, start.scale_, start.free_
         Z = self._standardised(X)
+        if feasible.shape[1] == 2 and feasible.all():
+            return self._fit_two(Z, action, weight, start)
         uniform = feasible / feasible.sum(axis=1, keepdims=True)
         self.basis_ = _identified(_information(Z, uniform, weight, self.free_))
         none = np.zeros((Z.shape[1], feasible.shape[1]))
@@ -104,6 +108,32 @@ class FeasibleLogit:
         np.subtract(X, self.center_, out=Z[:, 1:])
         Z[:, 1:] /= self.scale_
         return Z
+
+    def _fit_two(
+        self, Z: Floats, action: Ints, weight: Floats, start: "FeasibleLogit | None"
+    ) -> "FeasibleLogit":
+        """Fit to two actions that all could take: the same, several times as fast."""
+        Zt, y = np.ascontiguousarray(Z.T), action.astype(np.float64)
+        self.basis_ = _identified((Zt * (weight / 4)) @ Z) if start is None else start.basis_
+        b = np.zeros(Z.shape[1]) if start is None else start.coefficients_[:, 1].copy()
+        eta = Z @ b
+        for self.iterations_ in range(1, ITERATIONS + 1):
+            p = expit(eta)
+            gradient = self.basis_.T @ (Zt @ (weight * (y - p)))
+            information = self.basis_.T @ ((Zt * (weight * p * (1 - p))) @ Z) @ self.basis_
+            move = self.basis_ @ _solved(information, gradient)
+            shift = Z @ move
+            step = float(np.abs(shift[weight > 0]).max(initial=0.0))
+            size = _safe(eta, shift, y, weight) if step > SAFE else 1.0
+            b, eta = b + size * move, eta + size * shift
+            if step < CONVERGED:
+                break
+        self.coefficients_ = np.column_stack([np.zeros_like(b), b])
+        if step > DIVERGING:
+            sure = (np.where(y > 0, eta, -eta) > -np.log(1e-6)) & (weight > 0)
+            column = int(np.abs(move[1:]).argmax()) if len(move) > 1 else 0
+            raise SeparationError(column, 1, int(sure.sum()))
+        return self
 
     def _maximise(
         self, Z: Floats, taken: Floats, feasible: Bools, weight: Floats, b: Floats
@@ -163,6 +193,19 @@ def _shares(eta: Floats, feasible: Bools) -> Floats:
 def _likelihood(p: Floats, taken: Floats, weight: Floats) -> float:
     of_taken = np.maximum(np.einsum("ij,ij->i", p, taken), 1e-300)
     return float(weight @ np.log(of_taken))
+
+
+def _safe(eta: Floats, shift: Floats, y: Floats, weight: Floats) -> float:
+    """Return how much of a step keeps the likelihood from falling."""
+
+    def likelihood(size: float) -> float:
+        moved = eta + size * shift
+        return float(weight @ (y * moved - np.logaddexp(0.0, moved)))
+
+    least, size = likelihood(0.0), 1.0
+    while likelihood(size) < least - 1e-10 * (1 + abs(least)) and size > 1e-4:
+        size /= 2
+    return size
 
 
 def _information(Z: Floats, p: Floats, weight: Floats, free: tuple[int, ...]) -> Floats:

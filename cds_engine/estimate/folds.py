@@ -18,11 +18,19 @@ def canonical_order(ids: NDArray[Any], random_state: int = 0) -> Ints:
     return np.lexsort((text, _mixed(hashed, random_state))).astype(np.intp)
 
 
-def folds_of(trajectories: Trajectories, n_folds: int = 5, random_state: int = 0) -> Ints:
+def folds_of(
+    trajectories: Trajectories, n_folds: int = 5, random_state: int = 0, *, ordered: bool = False
+) -> Ints:
     """Return each trajectory's fold, 0..n_folds-1, shape (n,).
 
     Folds are balanced over the paths of actions and over whether the outcome was observed, so
     that a rare path is spread out; renaming or reordering actions changes nothing.
+
+    Args:
+        trajectories: the data.
+        n_folds: how many.
+        random_state: the seed.
+        ordered: whether the trajectories already are in their ``canonical_order``.
 
     Raises:
         EstimationError: if there are fewer than two folds, or fewer trajectories than folds.
@@ -33,7 +41,7 @@ def folds_of(trajectories: Trajectories, n_folds: int = 5, random_state: int = 0
             f"{n_folds} folds of {n} trajectories cannot be made; ask for at least 2 folds and at "
             "most one a trajectory"
         )
-    order = canonical_order(trajectories.ids, random_state)
+    order = np.arange(n) if ordered else canonical_order(trajectories.ids, random_state)
     path = np.zeros(n, dtype=np.int64)
     for stage in trajectories.stages:
         path = path * (stage.n_actions + 1) + stage.action + 1

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cds_engine.errors import EstimationError
-from cds_engine.estimate.columns import Columns, Floats, missing
+from cds_engine.estimate.columns import Columns, Floats
 from cds_engine.estimate.stage import StageData
 
 
@@ -76,7 +76,7 @@ def numbers(
         order = {level: at for at, level in enumerate(known)}
         level = np.append([order.get(str(one), -1) for one in found], -1)[places]
         block = (level[:, None] == np.arange(1, len(known))).astype(np.float64)
-        block[missing(values)] = np.nan
+        block[places < 0] = np.nan
         blocks.append(block)
     rows = len(next(iter(columns.values()))) if columns else 0
     return np.hstack(blocks) if blocks else np.zeros((rows, 0))
@@ -84,7 +84,7 @@ def numbers(
 
 def levels_of(values: NDArray[Any]) -> tuple[str, ...]:
     """Return the levels of a label column, sorted by their text."""
-    return tuple(sorted({str(one) for one in pd.unique(values[~missing(values)])}))
+    return tuple(sorted({str(one) for one in pd.factorize(values)[1]}))
 
 
 def missing_cells(matrix: Floats) -> int:

@@ -1,8 +1,8 @@
 """A learner stores its parameters, learns a regime from trajectories, and hands it out as rules."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -10,9 +10,13 @@ from sklearn.exceptions import NotFittedError
 
 from cds_engine.errors import EstimationError
 from cds_engine.estimate.columns import Floats, Ints
+from cds_engine.estimate.linear_stage import Contrasts, LinearStage, contrasts_of
 from cds_engine.estimate.rule import StageRule, best_feasible
 from cds_engine.estimate.stage import StageData
 from cds_engine.estimate.trajectories import Trajectories
+
+PART: Final = 65_536
+"""Rows that a model is asked for at a time."""
 
 
 class StageModel(Protocol):
@@ -58,6 +62,30 @@ class Learner(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
         """
         found: Floats = self.stages_[self.stage_place(k)].q(h)
         return found
+
+    def contrasts(
+        self, k: int | str, h: StageData, reference: str, covariance: Floats | None = None
+    ) -> Contrasts:
+        """Return Q_k(h, a) - Q_k(h, reference) for every action.
+
+        Args:
+            k: the stage, by its name or its place from 0.
+            h: histories of this stage.
+            reference: the action to compare with.
+            covariance: of the coefficients of a linear stage, as a bootstrap that refits all
+                stages gives it (``Bootstrap.covariance``).
+
+        Raises:
+            EstimationError: if there is no such stage or action.
+        """
+        model = self.stages_[self.stage_place(k)]
+        if isinstance(model, LinearStage):
+            return contrasts_of(model, h, reference, covariance)
+        q = model.q(h)
+        return Contrasts(
+            stage=h.spec.stage, reference=reference, actions=h.spec.actions,
+            values=q - q[:, [h.spec.place(reference)]],
+        )  # fmt: skip
 
     def stage_place(self, k: int | str) -> int:
         """Return the place of a stage.
@@ -123,6 +151,16 @@ def rows_to_fit(h: StageData, weights: Floats | None) -> Ints:
     if not len(rows):
         raise EstimationError(f"stage {h.spec.stage}: no row with a decision has a weight above 0")
     return rows
+
+
+def parts(h: StageData) -> Iterator[tuple[slice, StageData]]:
+    """Yield the histories in parts, so that what is worked out between stays small."""
+    if h.rows <= PART:
+        yield slice(0, h.rows), h
+        return
+    for start in range(0, h.rows, PART):
+        rows = slice(start, min(start + PART, h.rows))
+        yield rows, h.take(rows)
 
 
 def one_of(name: str, value: object, allowed: Sequence[str]) -> None:

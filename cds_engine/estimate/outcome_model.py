@@ -78,12 +78,11 @@ class LinearArms(_Arms):
         np.subtract(self.X, center, out=self.Z[:, 1:])
         self.Z[:, 1:] /= np.where(scale > tiny, scale, np.inf)
         self._grams: dict[tuple[int, int], Floats] = {}
-        self._whole: dict[int, bool] = {}
 
     def predict(self, fold: int, target: Floats, places: Ints) -> Floats:
         """Fit without a fold and return each row's prediction for an arm; see ``ArmModels``."""
         held = np.full(len(self.Z), np.nan)
-        for place in np.unique(places[places >= 0]):
+        for place in _used(places, len(self.names)):
             inside = self.rows(fold, target, int(place))
             gram, identified = self._gram(fold, int(place), inside)
             self.refuse(int(np.count_nonzero(inside)), int(place), identified)
@@ -98,7 +97,7 @@ class LinearArms(_Arms):
             (self.action == place) & (self.folds != fold) & (self.weight > 0)
         )
         if complete:
-            gram = np.sum([self._part(int(one), place) for one in np.unique(self.folds)
+            gram = np.sum([self._part(one, place) for one in range(int(self.folds.max()) + 1)
                            if one != fold], axis=0)  # fmt: skip
         else:
             gram = self._sum(inside)
@@ -126,7 +125,7 @@ class RegressorArms(_Arms):
     def predict(self, fold: int, target: Floats, places: Ints) -> Floats:
         """Fit without a fold and return each row's prediction for an arm; see ``ArmModels``."""
         held = np.full(len(self.X), np.nan)
-        for place in np.unique(places[places >= 0]):
+        for place in _used(places, len(self.names)):
             inside = self.rows(fold, target, int(place))
             self.refuse(int(np.count_nonzero(inside)), int(place), 1)
             weight = self.weight[inside]
@@ -137,6 +136,10 @@ class RegressorArms(_Arms):
             rows = places == place
             held[rows] = fitted.predict(self.X[rows])
         return held
+
+
+def _used(places: Ints, count: int) -> list[int]:
+    return [place for place in range(count) if (places == place).any()]
 
 
 def arm_models(

@@ -1,6 +1,6 @@
 """Propensities are over the feasible actions of each history: known by design, or estimated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -60,12 +60,12 @@ def cross_fit_propensity(
     if known is not None:
         return known
     held = np.zeros(h.feasible.shape)
-    whole = learn_propensity(h, model, weights=weights)
-    X = whole.matrix(h)
-    for fold in np.unique(folds):
+    matrix = HistoryMatrix.of(h)
+    X = matrix(h)
+    whole = _learned(h, X, None if isinstance(model, str) else model, weights, matrix)
+    for fold in range(int(folds.max()) + 1):
         inside = folds == fold
-        some = h.take(inside)
-        held[inside] = whole.without(h, X, inside, weights).shares(X[inside], some)
+        held[inside] = whole.without(h, X, inside, weights).shares(X[inside], h.feasible[inside])
     return held
 
 
@@ -85,16 +85,14 @@ class PropensityModel:
 
     def __call__(self, h: StageData) -> Floats:
         """Return probabilities of shape (n, n_actions) as ``fit_propensity`` describes them."""
-        return self.shares(self.matrix(h), h)
+        return self.shares(self.matrix(h), h.feasible)
 
-    def shares(self, X: Floats, h: StageData) -> Floats:
-        """Return the same, given the histories' matrix."""
-        held = h.feasible.astype(np.float64)
-        choice = h.feasible.sum(axis=1) > 1
-        if choice.all() and self.fitted is not None:
-            return self._shares(X, h)
+    def shares(self, X: Floats, feasible: Bools) -> Floats:
+        """Return the same, given the histories' matrix and feasible sets."""
+        held = feasible.astype(np.float64)
+        choice = choices(feasible) > 1
         if choice.any() and self.fitted is not None:
-            held[choice] = self._shares(X[choice], h.take(choice))
+            held[choice] = self._shares(X[choice], feasible[choice])
         return held
 
     def without(
@@ -104,7 +102,8 @@ class PropensityModel:
         start = self.fitted if isinstance(self.fitted, FeasibleLogit) else None
         rest = None if weights is None else weights[~rows]
         try:
-            return _learned(h.take(~rows), X[~rows], self.unfitted, rest, self.matrix, start)
+            bare = replace(h, columns={}, propensity=None)
+            return _learned(bare.take(~rows), X[~rows], self.unfitted, rest, self.matrix, start)
         except EstimationError as error:
             raise EstimationError(
                 f"{error} (in a fold that leaves {int(rows.sum())} rows out; fewer folds may help)"
@@ -123,23 +122,24 @@ class PropensityModel:
                 f"stage {h.spec.stage}: a {type(self.fitted).__name__} has no score to project on; "
                 "use the default logistic regression, or project=False, which is conservative"
             )
-        choice = h.feasible.sum(axis=1) > 1
+        choice = choices(h.feasible) > 1
         some = h.take(choice)
         inside = self.fitted.scores(self.matrix(some), some.action, some.feasible)
         held = np.zeros((h.rows, inside.shape[1]))
         held[choice] = inside
         return held
 
-    def _shares(self, X: Floats, h: StageData) -> Floats:
+    def _shares(self, X: Floats, feasible: Bools) -> Floats:
         if isinstance(self.fitted, FeasibleLogit):
-            return self.fitted.predict_proba(X, h.feasible)
-        raw = np.zeros(h.feasible.shape)
+            return self.fitted.predict_proba(X, feasible)
+        raw = np.zeros(feasible.shape)
         raw[:, self.fitted.classes_.astype(np.intp)] = self.fitted.predict_proba(X)
-        raw *= h.feasible
+        raw *= feasible
         total = raw.sum(axis=1, keepdims=True)
         if lost := int(np.count_nonzero(total <= 0)):
+            kind = type(self.fitted).__name__
             raise EstimationError(
-                f"stage {h.spec.stage}: {type(self.fitted).__name__} gives probability 0 to every "
+                f"stage {self.matrix.stage}: {kind} gives probability 0 to every "
                 f"feasible action in {lost} rows; choose a smoother classifier"
             )
         shares: Floats = raw / total
@@ -157,6 +157,14 @@ def learn_propensity(
     unfitted = None if model is None or isinstance(model, str) else model
     matrix = HistoryMatrix.of(h)
     return _learned(h, matrix(h), unfitted, weights, matrix)
+
+
+def choices(feasible: Bools) -> Ints:
+    """Return how many actions are feasible in each row."""
+    count = np.zeros(len(feasible), dtype=np.intp)
+    for place in range(feasible.shape[1]):
+        count += feasible[:, place]
+    return count
 
 
 def _known(h: StageData, model: Propensity) -> Floats | None:
@@ -178,13 +186,15 @@ def _learned(
     h: StageData, X: Floats, unfitted: Any, weights: Floats | None, matrix: HistoryMatrix,
     start: FeasibleLogit | None = None,
 ) -> PropensityModel:  # fmt: skip
-    choice = h.feasible.sum(axis=1) > 1
+    choice = choices(h.feasible) > 1
     if weights is not None:
         choice &= weights > 0
     if not choice.any():
         return PropensityModel(matrix, None, unfitted)
     weight = None if weights is None else weights[choice]
-    some, X = (h, X) if choice.all() else (h.take(choice), X[choice])
+    if not choice.all():
+        h, X = replace(h, columns={}, propensity=None).take(choice), X[choice]
+    some = h
     _check_arms(some)
     if unfitted is None:
         return PropensityModel(matrix, _logit(X, some, weight, matrix, start))

@@ -16,10 +16,11 @@ from cds_engine.estimate.learner import (
     Learner,
     final_outcome,
     one_of,
+    parts,
     rows_to_fit,
     usable_weights,
 )
-from cds_engine.estimate.linear_stage import Contrasts, LinearStage, contrasts_of
+from cds_engine.estimate.linear_stage import LinearStage
 from cds_engine.estimate.rule import best_feasible
 from cds_engine.estimate.stage import StageData
 from cds_engine.estimate.trajectories import Trajectories
@@ -128,27 +129,6 @@ class QLearning(Learner):
         self.disagreement_ = self._disagreement(trajectories, fitted, use)
         return self
 
-    def contrasts(
-        self, k: int | str, h: StageData, reference: str, covariance: Floats | None = None
-    ) -> Contrasts:
-        """Return Q_k(h, a) - Q_k(h, reference) for every action.
-
-        Args:
-            k: the stage, by its name or its place from 0.
-            h: histories of this stage.
-            reference: the action to compare with.
-            covariance: of the coefficients of a linear stage, as a bootstrap that refits all
-                stages gives it (``Bootstrap.covariance``).
-        """
-        model = self.stages_[self.stage_place(k)]
-        if isinstance(model, LinearStage):
-            return contrasts_of(model, h, reference, covariance)
-        q = model.q(h)
-        return Contrasts(
-            stage=h.spec.stage, reference=reference, actions=h.spec.actions,
-            values=q - q[:, [h.spec.place(reference)]],
-        )  # fmt: skip
-
     def _models(self, trajectories: Trajectories) -> list[Any]:
         stages = [h.spec.stage for h in trajectories.stages]
         if not isinstance(self.model, Mapping):
@@ -198,7 +178,8 @@ class QLearning(Learner):
         anyone = np.zeros(len(trajectories), dtype=np.bool_)
         for h, (ours, other) in zip(trajectories.stages[:-1], fitted[:-1], strict=True):
             anyone |= h.decided
-            differ |= _advice(ours, h) != _advice(other, h)
+            for rows, part in parts(h):
+                differ[rows] |= _advice(ours, part) != _advice(other, part)
         if use is not None:
             anyone &= use > 0
         share = float(differ[anyone].mean())
@@ -222,12 +203,13 @@ def _carried(
     ways: tuple[Carry, ...], models: list[Any], targets: list[Floats], h: StageData
 ) -> list[Floats]:
     """Return what each way carries back to the stage before."""
-    found: list[Floats] = []
-    q = models[0].q(h)
-    for at, way in enumerate(ways):
-        if at and models[at] is not models[0]:
-            q = models[at].q(h)
-        found.append(pseudo_outcome(way, targets[at], q, h))
+    found = [np.empty(h.rows) for _ in ways]
+    for rows, part in parts(h):
+        q = models[0].q(part)
+        for at, way in enumerate(ways):
+            if at and models[at] is not models[0]:
+                q = models[at].q(part)
+            found[at][rows] = pseudo_outcome(way, targets[at][rows], q, part)
     return found
 
 

@@ -116,6 +116,19 @@ def best_feasible(q: Floats, h: "StageData") -> Ints:
     Args:
         q: Q_k(h, a), shape (n, n_actions); larger is better.
         h: the histories, with the feasible set of each.
+
+    Raises:
+        EstimationError: if the value of a feasible action is NaN.
     """
-    masked = np.where(h.feasible, q, -np.inf)
-    return np.where(h.decided, masked.argmax(axis=1), NO_DECISION).astype(np.intp)
+    chosen = np.zeros(h.rows, dtype=np.intp)
+    best = np.where(h.feasible[:, 0], q[:, 0], -np.inf)
+    for place in range(1, h.n_actions):
+        value = np.where(h.feasible[:, place], q[:, place], -np.inf)
+        np.copyto(chosen, place, where=value > best)
+        np.maximum(best, value, out=best)
+    if unknown := int(np.count_nonzero(np.isnan(best))):
+        raise EstimationError(
+            f"stage {h.spec.stage}: nothing is expected (NaN) of a feasible action in {unknown} of "
+            f"{h.rows} rows, so that no best action is known; complete their histories"
+        )
+    return chosen if h.decided.all() else np.where(h.decided, chosen, NO_DECISION).astype(np.intp)

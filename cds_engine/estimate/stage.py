@@ -89,8 +89,8 @@ class StageData:
         """How many treatment options the stage has."""
         return len(self.spec.actions)
 
-    def take(self, rows: NDArray[Any]) -> "StageData":
-        """Return some of the rows, given as row numbers or as a mask."""
+    def take(self, rows: NDArray[Any] | slice) -> "StageData":
+        """Return some of the rows, given as row numbers, as a mask or as a slice."""
         known = self.propensity
         return replace(
             self,

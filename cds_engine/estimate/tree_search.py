@@ -9,7 +9,7 @@ References:
     over second splits is O(n^2); a sweep with a segment tree makes it O(n log n)).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from importlib.util import find_spec
@@ -29,8 +29,8 @@ Whole = NDArray[np.int64]
 
 _ROOM = 58
 """Bits for the largest sum; the rest keeps sums of impossible splits from running over."""
-_LARGE = 2_000_000
-"""Rows times pairs of features from which compiling for a second pays."""
+_LARGE = 1_000_000
+"""Rows times pairs of features from which compiling for some seconds pays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +168,8 @@ class _Rows:
 
     def totals(self, order: Ints) -> Whole:
         """Return, for the first t = 0..n rows, each action's sum; ``NONE`` where it may not be."""
-        sums = _running(self.scores[order])
-        allowed = np.arange(len(order) + 1) >= self.min_leaf
-        held = np.where(allowed[:, None], sums, NONE)
+        held = _running(self.scores[order])
+        held[: self.min_leaf] = NONE
         for mask in self.evidence:
             held[_running(mask[order].astype(np.int64)) < self.min_arm] = NONE
         return held
@@ -215,16 +214,16 @@ def _leaf(rows: _Rows) -> tuple[int, Plan]:
     return int(totals.max()), int(totals.argmax())
 
 
-def _best_split(rows: _Rows) -> tuple[int, Plan]:
+def _best_split(rows: _Rows, sorts: "Sequence[_Sorted] | None" = None) -> tuple[int, Plan]:
     """Return the best tree with one split at most."""
     value, plan = _leaf(rows)
-    for feature in range(rows.features.shape[1]):
-        order, gaps = rows.order(feature)
-        below = rows.totals(order)[1:-1]
-        above = rows.totals(order[::-1])[-2:0:-1]
-        both = np.where(gaps, below.max(axis=1) + above.max(axis=1), NONE)
-        at = int(both.argmax()) if len(both) else 0
-        if len(both) and both[at] > value:
+    for feature, one in enumerate(sorts or _sorted(rows)):
+        if not one.gaps.any():
+            continue
+        below, above = one.below[1:-1], one.above[-2:0:-1]
+        both = np.where(one.gaps, below.max(axis=1) + above.max(axis=1), NONE)
+        at = int(both.argmax())
+        if both[at] > value:
             value = int(both[at])
             actions = int(below[at].argmax()), int(above[at].argmax())
             plan = _joined(feature, rows.threshold(feature, at + 1), *actions)
@@ -233,16 +232,16 @@ def _best_split(rows: _Rows) -> tuple[int, Plan]:
 
 def _best_two(rows: _Rows, sweep: _SweepFunction) -> tuple[int, Plan]:
     """Return the best tree of depth two."""
-    value, plan = _best_split(rows)
-    orders = [rows.order(feature) for feature in range(rows.features.shape[1])]
-    varying = [feature for feature, (_, gaps) in enumerate(orders) if gaps.any()]
+    sorts = list(_sorted(rows))
+    value, plan = _best_split(rows, sorts)
+    seconds = [(one.order, one.gaps) for one in sorts if one.gaps.any()]
     best: tuple[int, int] | None = None
-    for feature in varying:
-        order, gaps = orders[feature]
-        seconds = [orders[other] for other in varying]
-        below = _sides(rows, order, seconds, sweep)[1:-1]
-        above = _sides(rows, order[::-1], seconds, sweep)[-2:0:-1]
-        both = np.where(gaps, below + above, NONE)
+    for feature, one in enumerate(sorts):
+        if not one.gaps.any():
+            continue
+        below = _sides(rows, one.order, one.below, seconds, sweep)[1:-1]
+        above = _sides(rows, one.order[::-1], one.above, seconds, sweep)[-2:0:-1]
+        both = np.where(one.gaps, below + above, NONE)
         at = int(both.argmax())
         if both[at] > value:
             value, best = int(both[at]), (feature, at + 1)
@@ -255,19 +254,35 @@ def _best_two(rows: _Rows, sweep: _SweepFunction) -> tuple[int, Plan]:
     return value, Cut(feature, threshold, lower, upper)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """Rows sorted by one feature, with each action's sum over the first and over the last t."""
+
+    order: Ints
+    gaps: Bools
+    below: Whole
+    above: Whole
+
+
+def _sorted(rows: _Rows) -> Iterator[_Sorted]:
+    for feature in range(rows.features.shape[1]):
+        order, gaps = rows.order(feature)
+        yield _Sorted(order, gaps, rows.totals(order), rows.totals(order[::-1]))
+
+
 def _sides(
-    rows: _Rows, order: Ints, seconds: Sequence[tuple[Ints, Bools]], sweep: _SweepFunction
-) -> Whole:
+    rows: _Rows, order: Ints, totals: Whole, seconds: Sequence[tuple[Ints, Bools]],
+    sweep: _SweepFunction,
+) -> Whole:  # fmt: skip
     """Return the best value of one split more, for the first t = 0..n rows of an order."""
-    totals = rows.totals(order)
     plain = _running(rows.scores[order])
     best: Whole = totals.max(axis=1)
     for one, other in combinations(range(rows.scores.shape[1]), 2):
-        difference = rows.scores[:, one] - rows.scores[:, other]
         task = Sweep(
-            order=order, seconds=seconds, difference=difference, min_leaf=rows.min_leaf,
+            order=order, seconds=seconds, min_leaf=rows.min_leaf, min_arm=rows.min_arm,
+            difference=rows.scores[:, one] - rows.scores[:, other],
             first=tuple(mask[:, one] for mask in rows.evidence),
-            second=tuple(mask[:, other] for mask in rows.evidence), min_arm=rows.min_arm,
+            second=tuple(mask[:, other] for mask in rows.evidence),
         )  # fmt: skip
         gains = sweep(task)
         np.maximum(best, gains[0] + plain[:, other], out=best)

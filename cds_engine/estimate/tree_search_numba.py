@@ -3,6 +3,7 @@
 It finds the same whole numbers as ``tree_search_numpy``, so that the tree is the same to the bit.
 """
 
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,19 +17,20 @@ from cds_engine.estimate.tree_search_numpy import NONE, Sweep
 
 Whole = NDArray[np.int64]
 
-BLOCK = 16
-"""Places at the bottom that are added up one by one: measured, 8 and 32 were slower."""
-
 
 def sweep_numba(task: Sweep) -> Whole:
     """Return the best gains after t = 0..n entries, as ``sweep_numpy`` does.
 
-    The first call compiles, which takes some seconds.
+    The first call of a process compiles, which takes some seconds.
 
     Raises:
         EstimationError: if numba is not installed.
     """
-    fill = _compiled()
+    return sweep_with(_compiled(), task)
+
+
+def sweep_with(fill: Any, task: Sweep) -> Whole:
+    """Return the best gains, found by what ``kernel`` returned."""
     n = len(task.order)
     time = np.empty(n, dtype=np.int64)
     time[task.order] = np.arange(n)
@@ -49,17 +51,20 @@ def _compiled() -> Any:
             "the engine 'numba' was asked for, but numba is not installed; install "
             "cds-engine[fast], or take engine='numpy', which finds the same tree"
         )
-    njit = import_module("numba").njit
-    enough = njit(_enough)
-    opening = njit(_opening_with(enough))
-    play = njit(_play_with(njit(_refresh)))
-    return njit(_fill_with(opening, play))
+    return kernel(import_module("numba").njit)
+
+
+def kernel(compiled: Callable[[Any], Any]) -> Any:
+    """Return the sweep over second features, each of its parts passed through ``compiled``."""
+    opening = compiled(_opening_with(compiled(_enough)))
+    play = compiled(_play_with(compiled(_climb)))
+    return compiled(_fill_with(opening, play))
 
 
 def _fill_with(opening: Any, play: Any) -> Any:
     """Return the loop over second features, made of functions that may be compiled."""
 
-    def fill(
+    def fill(  # noqa: PLR0913, PLR0917 - compiled functions take arrays, not objects
         time: Whole, orders: Whole, gaps: NDArray[np.bool_], difference: Whole, min_leaf: int,
         first: NDArray[np.bool_], second: NDArray[np.bool_], min_arm: int, best: Whole,
     ) -> None:  # fmt: skip
@@ -107,7 +112,7 @@ def _opening_with(enough: Any) -> Any:
 
 
 def _enough(
-    enters: Whole, counted: NDArray[np.bool_], need: int, opens: Whole, above: bool  # noqa: FBT001
+    enters: Whole, counted: NDArray[np.bool_], need: int, opens: Whole, above: bool
 ) -> None:  # fmt: skip
     """Raise ``opens`` to when one side of the split after each place holds ``need`` that count.
 
@@ -145,41 +150,48 @@ def _enough(
         opens[split] = max(opens[split], wanted)
 
 
-def _play_with(refresh: Any) -> Any:
+def _play_with(climb: Any) -> Any:
     """Return what lets rows enter one by one and keeps the best prefixes of both signs."""
 
     def play(order: Whole, time: Whole, difference: Whole, opens: Whole, best: Whole) -> None:
         n = len(order)
-        leaves = 1
-        while leaves * BLOCK < n:
-            leaves *= 2
-        inside = np.zeros((leaves * BLOCK, 3), dtype=np.int64)  # sum, and what closes a split
-        inside[:, 1:] = NONE
-        tree = np.zeros((2 * leaves, 4), dtype=np.int64)  # sum, two prefixes; 4 fit a cache line
+        size = 1
+        while size < n:
+            size *= 2
+        tree = np.zeros((2 * size, 4), dtype=np.int64)  # sum, two prefixes; 4 fit a cache line
         tree[:, 1:3] = NONE
         place_at = np.empty(n, dtype=np.int64)
-        first = np.full((2, n + 2), -1, dtype=np.int64)
+        first = np.full((2, n + 2), -1, dtype=np.int64)  # of the splits that open at one time
         following = np.full((2, n), -1, dtype=np.int64)
         for place in range(n):
             place_at[time[order[place]]] = place
             for side in range(2):
-                following[side, place] = first[side, opens[side, place]]
-                first[side, opens[side, place]] = place
-                if opens[side, place] == 0:
-                    inside[place, 1 + side] = 0
-        for block in range(leaves):
-            refresh(inside, tree, block)
+                moment = opens[side, place]
+                if moment == 0:
+                    tree[size + place, 1 + side] = 0
+                elif moment <= n:
+                    following[side, place] = first[side, moment]
+                    first[side, moment] = place
+        for node in range(size - 1, 0, -1):
+            tree[node, 1] = max(tree[2 * node, 1], tree[2 * node + 1, 1])
+            tree[node, 2] = max(tree[2 * node, 2], tree[2 * node + 1, 2])
         best[0, 0] = max(best[0, 0], tree[1, 1])
         best[1, 0] = max(best[1, 0], tree[1, 2])
         for moment in range(1, n + 1):
             place = place_at[moment - 1]
-            inside[place, 0] = difference[order[place]]
-            refresh(inside, tree, place // BLOCK)
+            gain = difference[order[place]]
+            tree[size + place, 0] = gain
+            if tree[size + place, 1] > NONE:
+                tree[size + place, 1] = gain
+            if tree[size + place, 2] > NONE:
+                tree[size + place, 2] = -gain
+            climb(tree, size + place)
             for side in range(2):
                 place = first[side, moment]
                 while place >= 0:
-                    inside[place, 1 + side] = 0
-                    refresh(inside, tree, place // BLOCK)
+                    gain = tree[size + place, 0]
+                    tree[size + place, 1 + side] = gain if side == 0 else -gain
+                    climb(tree, size + place)
                     place = following[side, place]
             best[0, moment] = max(best[0, moment], tree[1, 1])
             best[1, moment] = max(best[1, moment], tree[1, 2])
@@ -187,19 +199,13 @@ def _play_with(refresh: Any) -> Any:
     return play
 
 
-def _refresh(inside: Whole, tree: Whole, block: int) -> None:
-    """Compute sum and best prefixes of a block anew, and of all nodes above it."""
-    total, high, low = 0, NONE, NONE
-    for place in range(block * BLOCK, (block + 1) * BLOCK):
-        total += inside[place, 0]
-        high = max(high, total + inside[place, 1])
-        low = max(low, inside[place, 2] - total)
-    node = len(tree) // 2 + block
-    tree[node, 0], tree[node, 1], tree[node, 2] = total, high, low
-    node >>= 1
+def _climb(tree: Whole, leaf: int) -> None:
+    """Compute the nodes above a leaf anew."""
+    node = leaf >> 1
     while node > 0:
         left, right = 2 * node, 2 * node + 1
-        tree[node, 0] = tree[left, 0] + tree[right, 0]
-        tree[node, 1] = max(tree[left, 1], tree[left, 0] + tree[right, 1])
-        tree[node, 2] = max(tree[left, 2], tree[right, 2] - tree[left, 0])
+        inside = tree[left, 0]
+        tree[node, 0] = inside + tree[right, 0]
+        tree[node, 1] = max(tree[left, 1], inside + tree[right, 1])
+        tree[node, 2] = max(tree[left, 2], tree[right, 2] - inside)
         node >>= 1

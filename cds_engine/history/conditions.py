@@ -10,12 +10,21 @@ from cds_engine.vocabulary.time import Instant
 from cds_engine.vocabulary.variable import Variable
 
 
-def listed(variable: Variable, events: Sequence[Event], as_of: Instant) -> Finding:
+def listed(
+    variable: Variable, events: Sequence[Event], uncoded: Sequence[Event], as_of: Instant
+) -> Finding:
     """Return whether a condition or allergy is present, was ever, or since when.
 
     A record that is over says nothing about now: without an open one, the variable's ``absent``
     speaks. A record that the chart itself calls unconfirmed, or whose dates contradict each
-    other, leaves the variable unresolved, unless a sure one stands beside it.
+    other, leaves the variable unresolved, unless a sure one stands beside it. So does an entry in
+    words alone: words are not guessed at, and what they name may be what is looked for.
+
+    Args:
+        variable: its definition.
+        events: known entries with one of its codes, in any order.
+        uncoded: known entries of the same list without any code.
+        as_of: the instant of the decision.
     """
     ever = variable.aggregate == "ever"
     wanted = list(events) if ever else [e for e in events if not _over(e, as_of)]
@@ -27,7 +36,21 @@ def listed(variable: Variable, events: Sequence[Event], as_of: Instant) -> Findi
     if wanted:
         detail = "it is recorded as unconfirmed, or with dates that leave open whether it holds"
         return Missing("unresolved", detail, event_readings(wanted))
+    open_entries = [e for e in uncoded if ever or not _over(e, as_of)]
+    if open_entries:
+        return Missing("unresolved", _in_words(variable, open_entries), event_readings(open_entries))
     return not_found(variable, "not on the list")
+
+
+def _in_words(variable: Variable, entries: Sequence[Event]) -> str:
+    name = "allergy list" if variable.source == "allergy" else "problem list"
+    count = len({entry.source for entry in entries})
+    if count == 1:
+        return f"1 entry of the {name} has no code that can be read and may be this; give it a code"
+    return (
+        f"{count} entries of the {name} have no code that can be read and may be this; "
+        "give them codes"
+    )
 
 
 def not_found(variable: Variable, words: str) -> Finding:

@@ -4,10 +4,10 @@ Adapters make records; nothing here knows where they came from. Everything has t
 was true of the patient, and when the record came to know it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -47,13 +47,14 @@ class Event(Struct, frozen=True, gc=False):
     Attributes:
         kind: what it is.
         codes: every code it carries, ``system|code``; of a panel's component, the component's.
+            Empty for an entry of a list (STANDING kinds) that is written in words alone.
         time: when it was true of the patient; None if the record does not say.
         recorded: when the record came to know it.
         source: reference to the source record, ``Observation/123``.
         version: orders the versions of one source; larger is newer.
         status: the status as recorded, normalised to FHIR's codes.
-        value: a number (not yet converted), a span, a coded answer (``system|code``) or a truth
-            value; None where the record gives none.
+        value: a number (not yet converted), a span, a coded answer (``system|code``, several codes
+            of one answer on lines of their own) or a truth value; None where there is none.
         unit: the unit as stated, for numbers.
         problem: why the value cannot be read though the record has one, in words; else empty.
         until: when it ended (a condition's abatement, a period's end); None if open or unknown.
@@ -81,6 +82,10 @@ class Event(Struct, frozen=True, gc=False):
 
 BEGINNING: Instant = instant(datetime(1, 1, 1, tzinfo=UTC))
 """Before everything."""
+
+
+UNCODED = "there is no code in a code system, at most text"
+"""Why an entry is set aside that no variable can be read from."""
 
 
 def time_of(event: Event) -> Time:
@@ -114,6 +119,14 @@ class Person:
     deceased: bool = False
 
 
+class Earlier(Protocol):
+    """Observations known at an instant, from before the window of every variable that reads them."""
+
+    def readings(self, codes: Set[str]) -> list[Event]:
+        """Return those that carry one of the codes."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """All that an adapter could find out about one patient.
@@ -124,9 +137,12 @@ class Record:
         set_aside: source records that could not be read as events.
         gaps: variable name -> words, for searches that failed or were cut short. A name ``*``
             stands for every variable.
+        earlier: further observations, which only tell that a value is stale; None where all are
+            among the events.
     """
 
     person: Person
     events: tuple[Event, ...]
     set_aside: tuple[SetAside, ...] = ()
     gaps: Mapping[str, str] = field(default_factory=dict)
+    earlier: Earlier | None = None

@@ -1,18 +1,19 @@
 """A record and an instant become H_t: each variable has a value or a reason for having none."""
 
 from collections.abc import Mapping
+from math import inf
 
 from cds_engine.history.conditions import listed
 from cds_engine.history.course import COURSE_KINDS, Step, course_of, from_course
 from cds_engine.history.elapsed import is_vague
-from cds_engine.history.event import Event, EventKind, Record, Time
+from cds_engine.history.event import UNCODED, Event, EventKind, Record, Time
 from cds_engine.history.observations import observed
 from cds_engine.history.person import age, deceased, sex
-from cds_engine.history.select import known_by
+from cds_engine.history.select import STANDING, known_by
 from cds_engine.history.treatments import treated
-from cds_engine.history.value import Finding, History, Missing
+from cds_engine.history.value import Finding, History, Known, Missing
 from cds_engine.vocabulary.action import Action
-from cds_engine.vocabulary.time import Instant
+from cds_engine.vocabulary.time import Duration, Instant
 from cds_engine.vocabulary.variable import Variable
 
 KINDS: Mapping[str, frozenset[EventKind]] = {
@@ -49,20 +50,43 @@ class HistoryTaker:
                     by_code = self._wanted.setdefault(kind, {})
                     for code in variable.codes or (_ANY_CODE,):
                         by_code.setdefault(code, []).append(name)
+        observed_ones = {n: v for n, v in self.variables.items() if v.source == "observation"}
+        self._codes_of = {name: frozenset(v.codes) for name, v in observed_ones.items()}
+        self._windows_of: dict[str, set[Duration | None]] = {}
+        for variable in observed_ones.values():
+            for code in variable.codes:
+                window = None if variable.before is not None else variable.window
+                self._windows_of.setdefault(code, set()).add(window)
+        windows = set().union(*self._windows_of.values())
+        self._windows = [window for window in windows if window is not None]
         self._course_wanted = any(v.source == "course" or v.before for v in variables.values())
 
     def take(self, record: Record, as_of: Instant) -> History:
         """Return what was known about the record's patient at ``as_of``."""
         known, left_out = known_by(record.events, as_of)
         found = self._sorted_out(known)
+        uncoded = [e for e in known if not e.codes and e.kind in STANDING]
         steps = course_of(known, self.seen_as) if self._course_wanted else ()
         findings = {
-            name: self._finding(name, variable, record, found.get(name, []), steps, as_of)
+            name: self._finding(name, variable, record, found.get(name, []), uncoded, steps, as_of)
             for name, variable in self.variables.items()
         }
         aside = [(item.source, item.reason) for item in record.set_aside]
+        aside += [(event.source, UNCODED) for event in uncoded]
         unique = tuple(sorted({*aside, *left_out}))
         return History(as_of, findings, deceased(record.person, as_of), unique)
+
+    def horizons(self, as_of: Instant) -> dict[str, float]:
+        """Return code -> the first instant at which a reading of it can count at ``as_of``.
+
+        Whatever is older tells of a variable, at most, that its value is stale. A code that is not
+        among them is read by no variable.
+        """
+        starts = {window: window.before(as_of) for window in self._windows}
+        return {
+            code: -inf if None in windows else min(starts[window] for window in windows)
+            for code, windows in self._windows_of.items()
+        }
 
     def _sorted_out(self, events: list[Event]) -> dict[str, list[Event]]:
         """Return variable -> its events, each once."""
@@ -85,6 +109,7 @@ class HistoryTaker:
         variable: Variable,
         record: Record,
         events: list[Event],
+        uncoded: list[Event],
         steps: tuple[Step, ...],
         as_of: Instant,
     ) -> Finding:
@@ -99,9 +124,14 @@ class HistoryTaker:
             case "course":
                 return from_course(variable, steps, as_of)
             case "condition" | "allergy":
-                return listed(variable, events, as_of)
+                same_list = [event for event in uncoded if event.kind == variable.source]
+                return listed(variable, events, same_list, as_of)
             case "observation":
-                return self._observation(variable, events, steps, as_of)
+                found = self._observation(variable, events, steps, as_of)
+                if record.earlier is None or type(found) is Known or variable.before is not None:
+                    return found
+                older = record.earlier.readings(self._codes_of[name])
+                return self._observation(variable, events + older, steps, as_of) if older else found
             case _:
                 return treated(variable, events, as_of)
 

@@ -15,6 +15,7 @@ from cds_engine.history.reading import (
 )
 from cds_engine.history.select import split, window_start
 from cds_engine.history.value import Finding, Known, MissingReason
+from cds_engine.vocabulary.rounding import rounded, rounded_mean
 from cds_engine.vocabulary.time import DAY, WEEK, Instant
 from cds_engine.vocabulary.value import Scalar, Span
 from cds_engine.vocabulary.variable import Variable
@@ -126,9 +127,9 @@ def _agreed(variable: Variable, group: list[Measured]) -> Scalar | None:
     if len(numbers) < len(values):
         return None
     # readings 0.2 apart as decimals are a little more or less apart as floats
-    if round(max(numbers) - min(numbers), variable.decimals) > (variable.agree or 0):
+    if rounded(max(numbers) - min(numbers), variable.decimals) > (variable.agree or 0):
         return None
-    return round(fsum(numbers) / len(numbers), variable.decimals) + 0.0
+    return rounded_mean(numbers, variable.decimals)
 
 
 def _conflict(group: list[Measured]) -> Finding:
@@ -184,12 +185,15 @@ def _over_instants(
 
 def _mean(variable: Variable, points: list[Point]) -> Scalar | None:
     spans = [_as_span(value) for _, value in points]
-    low, high = (fsum(part) / len(spans) for part in _bounds(spans))
+    lows, highs = _bounds(spans)
+    low, high = (rounded_mean(part, variable.decimals) for part in (lows, highs))
     if low == -inf and high == inf:
         return None
-    return _rounded(
-        variable, low, high, any(s.low_open for s in spans), any(s.high_open for s in spans)
-    )
+    if lows == highs:
+        return low
+    low_open = any(s.low_open for s in spans) and low == fsum(lows) / len(spans)
+    high_open = any(s.high_open for s in spans) and high == fsum(highs) / len(spans)
+    return Span(low, high, low_open, high_open)
 
 
 def _smallest(variable: Variable, points: list[Point]) -> Scalar:
@@ -222,7 +226,7 @@ def _rounded(
     variable: Variable, low: float, high: float, low_open: bool, high_open: bool
 ) -> Scalar:
     """Round both ends; an open end that moves is reached by some value and is open no more."""
-    least, most = (round(end, variable.decimals) + 0.0 for end in (low, high))
+    least, most = (rounded(end, variable.decimals) for end in (low, high))
     if low == high:
         return least
     return Span(least, most, low_open and least == low, high_open and most == high)
@@ -236,7 +240,7 @@ def _change(variable: Variable, points: list[Point]) -> Scalar | None:
     )
     if not apart or isinstance(first, Span) or isinstance(last, Span):
         return None
-    return round(float(last) - float(first), variable.decimals) + 0.0
+    return rounded(float(last) - float(first), variable.decimals)
 
 
 def _slope(variable: Variable, points: list[Point]) -> Scalar | None:
@@ -252,7 +256,7 @@ def _slope(variable: Variable, points: list[Point]) -> Scalar | None:
     if not spread:
         return None
     rise = fsum((t - middle) * (v - level) for t, v in zip(times, values, strict=True))
-    return round(rise / spread, variable.decimals) + 0.0
+    return rounded(rise / spread, variable.decimals)
 
 
 _AGGREGATES: Mapping[str, Callable[[Variable, list[Measured]], Finding]] = {

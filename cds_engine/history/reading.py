@@ -6,6 +6,7 @@ from math import inf
 
 from cds_engine.history.event import BEGINNING, Event, Time, time_of
 from cds_engine.history.value import Missing, MissingReason, Reading
+from cds_engine.vocabulary.rounding import rounded
 from cds_engine.vocabulary.time import Instant
 from cds_engine.vocabulary.units import SAME, Conversion, StatedUnit, conversion
 from cds_engine.vocabulary.value import Scalar, Span
@@ -42,11 +43,14 @@ def measure(event: Event, variable: Variable) -> Measured | None:
 
 
 def _answer(event: Event, variable: Variable, measured: Measured) -> None:
-    label = variable.answers.get(str(event.value))
-    if label is None:
+    codes = str(event.value).split("\n")
+    labels = {variable.answers[code] for code in codes if code in variable.answers}
+    if not labels:
         measured.fault = ("unresolved", "the answer is not among the variable's `answers`")
+    elif len(labels) > 1:
+        measured.fault = ("conflicting", "the codes of one answer contradict each other")
     else:
-        measured.value = label
+        measured.value = labels.pop()
 
 
 def _number(
@@ -61,11 +65,11 @@ def _number(
     if isinstance(value, Span):
         _span(value, found, variable, measured)
         return
-    number = round(found.apply(value), variable.decimals)
+    number = rounded(found.apply(value), variable.decimals)
     if _implausible(number, variable):
         measured.fault = ("implausible", "the number is outside the plausible range")
     else:
-        measured.value = number + 0.0
+        measured.value = number
 
 
 def _span(span: Span, unit: Conversion, variable: Variable, measured: Measured) -> None:
@@ -85,8 +89,8 @@ def _span(span: Span, unit: Conversion, variable: Variable, measured: Measured) 
 
 def _end(end: float, is_open: bool, variable: Variable) -> tuple[float, bool]:
     """Round an end. One that moves is reached: below 5.4 is 5 or less once rounded to 0 digits."""
-    rounded = end if end in (inf, -inf) else round(end, variable.decimals) + 0.0
-    return rounded, is_open and rounded == end
+    kept = rounded(end, variable.decimals)
+    return kept, is_open and kept == end
 
 
 def _implausible(number: float, variable: Variable) -> bool:

@@ -8,6 +8,7 @@ from cds_engine.history.event import Event, time_of
 from cds_engine.history.reading import event_readings
 from cds_engine.history.select import split, window_start
 from cds_engine.history.value import Finding, Known, Missing
+from cds_engine.vocabulary.rounding import rounded
 from cds_engine.vocabulary.time import DAY, Instant
 from cds_engine.vocabulary.value import Span
 from cds_engine.vocabulary.variable import Variable
@@ -107,7 +108,7 @@ def adherence(variable: Variable, events: Sequence[Event], as_of: Instant) -> Fi
         begin = max((start - first) / DAY, free_from)
         free_from = begin + supply
         covered += max(0.0, min(free_from, days) - min(begin, days))
-    share = round(covered / days, variable.decimals) + 0.0
+    share = rounded(covered / days, variable.decimals)
     fills = "1 fill" if len(timed) == 1 else f"{len(timed)} fills"
     return Known(share, event_readings(inside), f"{fills} over {days} days")
 

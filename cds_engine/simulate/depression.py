@@ -187,9 +187,7 @@ class DepressionSmart(World):
         """Return the rules found by dynamic programming over all scores."""
         ends = self._ends()
         after = np.where(_PHQ >= REMISSION, ends[:2].min(axis=0), ends[2])
-        gad, base = _GAD[:, None], _BASE[None, :]
-        values = [(rounded_to(_PHQ, _middle(a, gad, base), 3.2) * after[:, None, :]).sum(axis=-1)
-                  for a in _FIRST]  # fmt: skip
+        values = [(_middle_chances(a) * after[:, None, :]).sum(axis=-1) for a in _FIRST]
         start = (values[1] < values[0]).astype(int)
         later = (ends[1] < ends[0]).astype(int)
 
@@ -217,23 +215,15 @@ class DepressionSmart(World):
         """Return E[Y^d] of any regime whose rules do not ask the age, as a finite sum."""
         rules = [regime[s.name] for s in self.stages] if isinstance(regime, Mapping) else regime
         gad, base, phq = (a.ravel() for a in np.meshgrid(_GAD, _BASE, _PHQ, indexing="ij"))
-        weight = rounded_to(_GAD, np.array(10.0), 4.0)[gad.astype(int)]
-        weight *= np.take_along_axis(
-            rounded_to(_BASE, _base(gad), 3.0), base.astype(int)[:, None] - 10, axis=1
-        )[:, 0]
+        weight = _baseline_chances()[..., None]
         columns: dict[str, Array] = {"gad7": gad, "phq9_start": base}
         columns["action_start"] = first = rules[0](self.history(0, columns))
-        chances = [
-            np.take_along_axis(
-                rounded_to(_PHQ, _middle(a, gad, base), 3.2), phq.astype(int)[:, None], axis=1
-            )[:, 0]
-            for a in _FIRST
-        ]
-        weight *= np.where(first == "sertraline", *chances)
+        weights = [(weight * _middle_chances(a)).ravel() for a in _FIRST]
+        reached = np.where(first == "sertraline", *weights)
         columns |= {"phq9_eight_weeks": phq, "remission": phq < REMISSION}
         second = rules[1](self.history(1, columns))
         which = np.where(phq < REMISSION, 2, np.where(second == "augment", 0, 1))
-        return float((weight * self._ends()[which, gad.astype(int), phq.astype(int)]).sum())
+        return float((reached * self._ends()[which, gad.astype(int), phq.astype(int)]).sum())
 
 
 def _base(gad: Floats) -> Floats:
@@ -244,3 +234,15 @@ def _middle(action: str, gad: Floats, base: Floats) -> Floats:
     if action == "sertraline":
         return 0.55 * base - 1.5 - 0.18 * (gad - 10)
     return 0.55 * base - 1.9 + 0.22 * (gad - 10)
+
+
+def _baseline_chances() -> Floats:
+    """Return P(G, P0), shape (22, 18)."""
+    return np.asarray(
+        rounded_to(_GAD, np.array(10.0), 4.0)[:, None] * rounded_to(_BASE, _base(_GAD), 3.0)
+    )
+
+
+def _middle_chances(action: str) -> Floats:
+    """Return P(P8 | G, P0, A1), shape (22, 18, 28)."""
+    return rounded_to(_PHQ, _middle(action, _GAD[:, None], _BASE[None, :]), 3.2)

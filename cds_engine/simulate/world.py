@@ -296,15 +296,18 @@ class Draw:
     def _rules(self, regime: Regime) -> list[Rule]:
         names = [stage.name for stage in self.world.stages]
         if isinstance(regime, Mapping):
-            found = [regime[name] for name in names if name in regime]
-        else:
-            found = list(regime)
-        if len(found) != len(names) or len(regime) != len(names):
+            if set(regime) != set(names):
+                raise SimulationError(
+                    f"the regime has rules for {', '.join(regime)}, but the stages are "
+                    f"{', '.join(names)}; give one for each"
+                )
+            return [regime[name] for name in names]
+        if len(regime) != len(names):
             raise SimulationError(
-                f"the regime has {len(regime)} rules that fit {len(found)} stages; give one for "
-                f"each of {', '.join(names)}"
+                f"the regime has {len(regime)} rules for {len(names)} stages; give one for each of "
+                f"{', '.join(names)}"
             )
-        return found
+        return list(regime)
 
     def _usual(self, k: int, columns: Columns, possible: Bools) -> Array:
         stage = self.world.stages[k]

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cds_engine.errors import Fault
-from cds_engine.vocabulary.code import code_fault
+from cds_engine.vocabulary.code import code_fault, plain_code
 
 OrderResource = Literal["MedicationRequest", "ServiceRequest"]
 ActionKind = Literal["drug", "dose", "procedure", "lifestyle", "monitor", "referral"]
@@ -38,6 +38,11 @@ class Action(BaseModel):
         (), description="Codes by which the action is recognised in a record."
     )
     because: str | None = Field(None, description="Why this option exists, in words.")
+
+    @field_validator("seen_as")
+    @classmethod
+    def _codes_are_comparable(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(plain_code, codes))
 
 
 def action_faults(name: str, action: Action) -> Iterator[Fault]:

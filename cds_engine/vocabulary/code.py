@@ -21,7 +21,24 @@ SYSTEMS: Mapping[str, str] = MappingProxyType(
 )
 """Short name -> system URI."""
 
-SHORT_NAMES: Mapping[str, str] = MappingProxyType({uri: name for name, uri in SYSTEMS.items()})
+OIDS: Mapping[str, str] = MappingProxyType(
+    {
+        "urn:oid:2.16.840.1.113883.6.1": "loinc",
+        "urn:oid:2.16.840.1.113883.6.96": "snomed",
+        "urn:oid:2.16.840.1.113883.6.88": "rxnorm",
+        "urn:oid:2.16.840.1.113883.6.3": "icd10",
+        "urn:oid:2.16.840.1.113883.6.90": "icd10cm",
+        "urn:oid:2.16.840.1.113883.6.12": "cpt",
+        "urn:oid:2.16.840.1.113883.6.73": "atc",
+        "urn:oid:2.16.840.1.113883.6.69": "ndc",
+        "urn:oid:2.16.840.1.113883.12.292": "cvx",
+    }
+)
+"""The same systems as older records name them, by object identifier -> short name."""
+
+SHORT_NAMES: Mapping[str, str] = MappingProxyType(
+    {uri: name for name, uri in SYSTEMS.items()} | OIDS
+)
 
 
 def short_code(system: str, code: str) -> str:
@@ -41,6 +58,15 @@ def full_code(code: str) -> tuple[str, str]:
     """
     system, _, bare = code.rpartition("|")
     return SYSTEMS.get(system, system), bare
+
+
+def plain_code(code: str) -> str:
+    """Return a code in the one form in which codes are compared; what is no code stays as it is.
+
+    >>> plain_code("http://loinc.org|8480-6"), plain_code("urn:oid:2.16.840.1.113883.6.96|1")
+    ('loinc|8480-6', 'snomed|1')
+    """
+    return short_code(*full_code(code)) if "|" in code else code
 
 
 def code_fault(code: str) -> str | None:

@@ -64,6 +64,18 @@ def rounded_mean(values: Sequence[float], digits: int) -> float:
     return (size if total >= 0 else -size) / scale + 0.0
 
 
+def linear(value: float, factor: float, offset: float) -> float:
+    """Return the float nearest to ``value * factor + offset``, each taken as its decimal.
+
+    >>> linear(1.1, 3.0, 0.0), 1.1 * 3.0
+    (3.3, 3.3000000000000003)
+    """
+    if not abs(value) < _WHOLE:
+        return value * factor + offset
+    product = _EXACT.multiply(decimal_of(value), decimal_of(factor))
+    return float(_EXACT.add(product, decimal_of(offset)))
+
+
 def _long_mean(values: Sequence[float], digits: int) -> float:
     """Return the mean of numbers that are very large, or have more decimals than are kept."""
     total = Decimal(0)

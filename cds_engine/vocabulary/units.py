@@ -10,6 +10,8 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
+from cds_engine.vocabulary.rounding import linear
+
 UCUM = "http://unitsofmeasure.org"
 
 SPELLINGS: Mapping[str, str] = MappingProxyType(
@@ -61,7 +63,7 @@ class Conversion:
         """Convert one number."""
         if self.factor == 1.0 and self.offset == 0.0:
             return value
-        return value * self.factor + self.offset
+        return linear(value, self.factor, self.offset)
 
 
 SAME = Conversion()

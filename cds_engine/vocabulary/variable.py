@@ -7,10 +7,10 @@ from keyword import iskeyword
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cds_engine.errors import DurationError, Fault
-from cds_engine.vocabulary.code import code_fault
+from cds_engine.vocabulary.code import code_fault, plain_code
 from cds_engine.vocabulary.kind import Kind
 from cds_engine.vocabulary.time import Duration, parse_duration
 from cds_engine.vocabulary.units import SAME, Conversion
@@ -139,6 +139,16 @@ class Variable(BaseModel):
         None,
         description="What no record means once the search was complete; `false` or `unknown`.",
     )
+
+    @field_validator("codes", "panels")
+    @classmethod
+    def _codes_are_comparable(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(plain_code, codes))
+
+    @field_validator("answers")
+    @classmethod
+    def _answers_are_comparable(cls, answers: dict[str, str]) -> dict[str, str]:
+        return {plain_code(code): label for code, label in answers.items()}
 
     @cached_property
     def aggregate(self) -> Take | None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from unittest.mock import patch
 
 from cds_adapters.cli import main
@@ -74,11 +74,16 @@ def run_process(*arguments: object, cwd: Path | None = None) -> Said:
 
 
 @contextlib.contextmanager
-def started(*arguments: object) -> Iterator["subprocess.Popen[str]"]:
-    """Start ``cds-engine`` as a process that goes on, and stop it at the end."""
+def started(
+    *arguments: object, stderr: IO[str] | int = subprocess.PIPE
+) -> Iterator["subprocess.Popen[str]"]:
+    """Start ``cds-engine`` as a process that goes on, and stop it at the end.
+
+    One that logs more than a pipe holds must be given a file: nobody reads the pipe meanwhile.
+    """
     with subprocess.Popen(
         command(*arguments), env=environment(), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=stderr,
     ) as process:  # fmt: skip
         try:
             yield process

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from cds_adapters.cds_hooks.site import site_map
 from cds_adapters.site import DEFAULT_DATABASE, Site, read_site
 from cds_engine.errors import DocumentError
 
@@ -36,6 +37,11 @@ def test_a_file_is_read_and_the_command_line_wins(tmp_path: Path) -> None:
     assert (site.port, site.host, site.time_zone) == (9001, "0.0.0.0", "Europe/Berlin")  # noqa: S104 - only read
     assert site.cors_origins == ("https://ehr.example",)
     assert site.codes == {"urn:lab|K": ("loinc|2823-3",)}
+
+
+def test_a_local_code_may_be_recorded_without_a_system() -> None:
+    site = read_site(None, {"codes": {"|K": ("loinc|2823-3",)}})
+    assert site_map(site).event_codes[None, "K"] == ("loinc|2823-3",)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +77,11 @@ def test_links_on_cards_lead_to_the_public_address(settings: dict[str, Any], url
         pytest.param({"cors_origins": ("ftp://ehr.example",)},
                      "cors_origins: 'ftp://ehr.example' is no absolute http(s) URL",
                      id="another protocol"),
-        pytest.param({"codes": {"K": ("loinc|2823-3",)}}, "codes: ", id="a code without a system"),
+        pytest.param({"codes": {"K": ("loinc|2823-3",)}},
+                     "codes: 'K' is no code; write it as system|code, for example loinc|8480-6; "
+                     "a code recorded without a system is written |code", id="no bar"),
+        pytest.param({"codes": {"|": ("loinc|2823-3",)}}, "codes: ", id="a bar alone"),
+        pytest.param({"codes": {"urn:lab|K": ("|2823-3",)}}, "codes: ", id="no standard code"),
         pytest.param({"codes": {"urn:lab|K": ("2823-3",)}}, "codes: ",
                      id="a standard code without a system"),
         pytest.param({"fhir_servers": ("http://ehr.example/fhir",)},

@@ -4,17 +4,19 @@ Absent, failed (an OperationOutcome), cut short (a next link, or as many results
 for) are not "none found"; ``null`` and an empty Bundle are.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 import msgspec
 from msgspec import Raw, Struct
 
 from cds_adapters.cds_hooks.prefetch import Query
-from cds_adapters.fhir.decode import DecodedBundle, decode_bundle, distinct
+from cds_adapters.fhir.decode import DecodedBundle, decode_bundle, distinct, whole_body
 from cds_adapters.fhir.duplicate_keys import refuse_duplicate_keys
 from cds_adapters.fhir.errors import FHIRError, NotUsedError
 from cds_adapters.fhir.resources import (
+    USED_TYPES,
+    AnyResource,
     Encounter,
     Observation,
     OperationOutcome,
@@ -57,6 +59,9 @@ class Lacking:
     next_link: str | None = None
 
 
+NOT_SENT = Lacking("was not sent")
+
+
 class MalformedAnswerError(CDSError):
     """An answer that is no FHIR at all."""
 
@@ -75,8 +80,17 @@ def read_answer(raw: Raw | None, query: Query, as_of: Instant) -> DecodedBundle 
         MalformedAnswerError: for what is neither a resource nor null.
     """
     if raw is None:
-        return Lacking("was not sent")
-    page = read_page(raw, query)
+        return NOT_SENT
+    return _judged(read_page(raw, query), query, as_of)
+
+
+def judge_answer(body: AnyResource | None, query: Query, as_of: Instant) -> DecodedBundle | Lacking:
+    """Return what ``read_answer`` does, of a body that was decoded with the request."""
+    kind = None if body is None else type(body).__name__
+    return _judged(_checked(whole_body(body), query, lambda: kind), query, as_of)
+
+
+def _judged(page: DecodedBundle | Lacking, query: Query, as_of: Instant) -> DecodedBundle | Lacking:
     if isinstance(page, Lacking):
         return page
     if page.next_link is not None:
@@ -94,6 +108,18 @@ def read_page(raw: Raw | bytes, query: Query) -> DecodedBundle | Lacking:
         if _is_untyped(raw):
             return _wrong_type(query)
         raise MalformedAnswerError(str(fault)) from None
+    return _checked(page, query, lambda: _kind_in(raw))
+
+
+def _kind_in(raw: Raw | bytes) -> str | None:
+    typed = _typed.decode(raw)
+    return None if typed is None else typed.resource_type
+
+
+def _checked(
+    page: DecodedBundle, query: Query, kind: Callable[[], str | None]
+) -> DecodedBundle | Lacking:
+    """Return a page if it answers the query; ``kind`` says what it calls itself."""
     if page.outcomes and _failed(page.outcomes):
         return Lacking("is, or holds, an OperationOutcome: the search failed")
     if page.short:
@@ -101,7 +127,7 @@ def read_page(raw: Raw | bytes, query: Query) -> DecodedBundle | Lacking:
     if _is_of_other_types(page, query):
         return _wrong_type(query)
     if len(page.resources) <= 1:
-        return _if_of_right_type(raw, page, query)
+        return _if_of_right_type(kind(), page, query)
     return page
 
 
@@ -115,17 +141,14 @@ def _failed(outcomes: Iterable[OperationOutcome]) -> bool:
 
 
 def _if_of_right_type(
-    raw: Raw | bytes, page: DecodedBundle, query: Query
+    kind: str | None, page: DecodedBundle, query: Query
 ) -> DecodedBundle | Lacking:
     """Tell an answer that holds little or nothing from one that is something else."""
-    typed = _typed.decode(raw)
-    if typed is None:
+    if kind is None or kind == "Bundle":
         return page
-    if typed.resource_type == "OperationOutcome":
+    if kind == "OperationOutcome":
         return Lacking("is an OperationOutcome: the search failed")
-    if typed.resource_type == "Bundle":
-        return page
-    if query.count is None and typed.resource_type == query.resource:
+    if query.count is None and kind == query.resource:
         return page
     return _wrong_type(query)
 
@@ -162,9 +185,10 @@ def is_short(
     only if it gave fewer results than were asked for.
     """
     matches = _of_type(resources, query)
-    found = distinct(matches, troubles)
-    if total is not None and (total < 0 or total >= found):
-        return total != found
+    if total is not None:
+        found = distinct(matches, troubles)
+        if total < 0 or total >= found:
+            return total != found
     return query.count is not None and len(matches) + len(troubles) >= query.count
 
 
@@ -193,7 +217,8 @@ def _covers(page: DecodedBundle, query: Query, as_of: Instant) -> bool:
 
 
 def _of_type(resources: Iterable[UsedResource], query: Query) -> list[UsedResource]:
-    return [resource for resource in resources if type(resource).__name__ == query.resource]
+    kind = USED_TYPES.get(query.resource)
+    return [resource for resource in resources if type(resource) is kind]
 
 
 def _time_of(resource: UsedResource) -> Time | None:
@@ -201,6 +226,7 @@ def _time_of(resource: UsedResource) -> Time | None:
         case Observation():
             period = resource.effective_period
             text = resource.effective_date_time or resource.effective_instant
+            text = text or (period.end if period else None)  # where it counts
         case Procedure():
             text, period = resource.performed_date_time, resource.performed_period
         case Encounter():

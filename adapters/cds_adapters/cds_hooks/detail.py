@@ -25,6 +25,7 @@ from cds_engine.criteria.syntax import Trace, Verdict
 from cds_engine.decide.decision import Decision, Removed, Role
 from cds_engine.decide.scalar import best_scores
 from cds_engine.history.value import Finding, History, Missing, Reading
+from cds_engine.vocabulary.rounding import rounded
 from cds_engine.vocabulary.time import DAY, MINUTE
 from cds_engine.vocabulary.value import Span, number_text
 
@@ -217,7 +218,7 @@ class DetailWriter:
             total = stage.rule.forms[action].total(decision.state)  # type: ignore[arg-type]
             divisor = stage.rule.forms[action].divisor
             if isinstance(total, int):
-                shown = number_text(round(float(Fraction(sign * total, divisor)), 4)) + unit
+                shown = number_text(rounded(float(Fraction(sign * total, divisor)), 4)) + unit
             else:
                 shown = MISSING if total is None else "only known as a range"
             yield f"  - {self.phrases.actions[action]}: {shown}"

@@ -11,6 +11,7 @@ from cds_adapters.cds_hooks.cards import CardRenderer
 from cds_adapters.cds_hooks.hooks import SERVED, Hook, checked_hooks
 from cds_adapters.cds_hooks.outcomes import JSON, Reply
 from cds_adapters.cds_hooks.prefetch import PLAIN_SYSTEM, Query, RecordSystem, prefetch_queries
+from cds_adapters.cds_hooks.request import RequestReader
 from cds_adapters.fhir.site_map import SiteMap
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.decide.regime import Regime
@@ -27,6 +28,7 @@ class Service:
 
     Attributes:
         of_patient: the variables that are read from the Patient itself.
+        reader: reads its requests.
     """
 
     id: str
@@ -35,6 +37,11 @@ class Service:
     queries: tuple[Query, ...]
     cards: CardRenderer
     of_patient: tuple[str, ...] = field(default=())
+    reader: RequestReader = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        keys = [query.key for query in self.queries]
+        object.__setattr__(self, "reader", RequestReader(self.hook, keys))
 
     @property
     def bundle(self) -> RuleBundle:

@@ -5,16 +5,22 @@ makes the variables that it feeds incomplete, so that nothing is decided on it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from cds_adapters.cds_hooks.answers import Lacking, MalformedAnswerError, read_answer
+from cds_adapters.cds_hooks.answers import (
+    NOT_SENT,
+    Lacking,
+    MalformedAnswerError,
+    judge_answer,
+    read_answer,
+)
 from cds_adapters.cds_hooks.outcomes import RefusalError
 from cds_adapters.cds_hooks.prefetch import Query
 from cds_adapters.cds_hooks.request import HookRequest
 from cds_adapters.cds_hooks.upstream import Source, UpstreamError, Wanted
 from cds_adapters.fhir.decode import DecodedBundle, merged
-from cds_adapters.fhir.record import foreign_patients, record_of
+from cds_adapters.fhir.record import Horizons, foreign_patients, record_of
 from cds_adapters.fhir.references import local_reference, on_another_server
 from cds_adapters.fhir.resources import OfMedication
 from cds_adapters.fhir.site_map import SiteMap
@@ -67,7 +73,11 @@ async def gather(
 
 
 def record_from(
-    gathered: Gathered, patient_id: str, site: SiteMap, of_patient: Sequence[str]
+    gathered: Gathered,
+    patient_id: str,
+    site: SiteMap,
+    of_patient: Sequence[str],
+    at: Horizons | None = None,
 ) -> Record:
     """Build the record; a Patient that cannot be used leaves its facts incomplete, not absent.
 
@@ -76,13 +86,14 @@ def record_from(
         patient_id: whose record it is.
         site: the site's own codes and dates.
         of_patient: the variables that are read from the Patient itself.
+        at: the instant and the horizons that it is built for, see ``build_record``.
     """
-    record = record_of(gathered.body, patient_id, site, gathered.gaps)
+    record = record_of(gathered.body, patient_id, site, gathered.gaps, at)
     why = record.gaps.get("kind:patient")
     if why is None:
         return record
     gaps = {**record.gaps, **dict.fromkeys(of_patient, why)}
-    return Record(record.person, record.events, record.set_aside, gaps)
+    return replace(record, gaps=gaps)
 
 
 def refuse_other_patients(body: DecodedBundle, patient_id: str, server: str | None = None) -> None:
@@ -116,6 +127,10 @@ def _elsewhere(body: DecodedBundle, server: str | None) -> set[str]:
 
 
 def _read(request: HookRequest, query: Query, as_of: Instant) -> DecodedBundle | Lacking:
+    if request.decoded is not None:
+        if query.key not in request.decoded:
+            return NOT_SENT
+        return judge_answer(request.decoded[query.key], query, as_of)
     try:
         return read_answer(request.prefetch.get(query.key), query, as_of)
     except MalformedAnswerError as fault:

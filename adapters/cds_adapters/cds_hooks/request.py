@@ -6,18 +6,19 @@ is looked at, later and once.
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType, defstruct
 
 from cds_adapters.cds_hooks.hooks import Hook
 from cds_adapters.cds_hooks.outcomes import IssueCode, RefusalError
 from cds_adapters.fhir.duplicate_keys import refuse_duplicate_keys
 from cds_adapters.fhir.errors import FHIRError
+from cds_adapters.fhir.resources import AnyResource
 from cds_adapters.fhir.whole import lost_nothing
 
 AS_OF = "org.cds-engine.as-of"
@@ -51,6 +52,8 @@ class HookRequest:
         access: None where the client gave no token.
         prefetch: key -> undecoded JSON.
         as_of: the instant that the request asks for, as text; None where it does not.
+        decoded: key -> what prefetch holds for it, where that was decoded with the request;
+            ``prefetch`` is empty then.
     """
 
     hook: str
@@ -62,6 +65,7 @@ class HookRequest:
     prefetch: Mapping[str, Raw]
     as_of: str | None
     lenient: tuple[str, ...] = ()
+    decoded: Mapping[str, AnyResource | None] | None = None
 
 
 _ABSENT = Raw()
@@ -110,6 +114,64 @@ def read_request(
     """
     wire = _decoded(_body, data, "the body")
     _refuse_duplicates(data, wire)
+    return _checked(wire, hook, wire.prefetch or {}, None, strict=strict, plain_http=plain_http)
+
+
+class RequestReader:
+    """Reads the requests of one service, and what its prefetch keys hold in the same pass.
+
+    A body in which everything is as it should be, as nearly all are, is decoded once and shown to
+    give each key once. Any other is left to ``read_request``, which finds out what is wrong where.
+
+    Args:
+        hook: of the service.
+        keys: the prefetch keys that it asks for.
+    """
+
+    def __init__(self, hook: Hook, keys: Sequence[str]) -> None:
+        self._hook = hook
+        self._keys = tuple((f"key_{number}", key) for number, key in enumerate(keys))
+        prefetch = defstruct(
+            "Prefetch",
+            [
+                (name, AnyResource | None | UnsetType, msgspec.field(default=UNSET, name=key))
+                for name, key in self._keys
+            ],
+            gc=False,
+            omit_defaults=True,
+        )
+        wire = defstruct(
+            "Wire",
+            [("prefetch", prefetch | None, None)],  # type: ignore[operator]
+            bases=(_Wire,),
+            omit_defaults=True,
+            gc=False,
+        )
+        self._wire: msgspec.json.Decoder[_Wire] = msgspec.json.Decoder(wire)
+
+    def read(self, data: bytes, *, strict: bool = False, plain_http: bool = False) -> HookRequest:
+        """Return what ``read_request`` does, and raise the same."""
+        try:
+            wire = self._wire.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return read_request(data, self._hook, strict=strict, plain_http=plain_http)
+        if not lost_nothing(data, wire):
+            return read_request(data, self._hook, strict=strict, plain_http=plain_http)
+        _refuse_inside(wire)
+        held = [(key, getattr(wire.prefetch, name, UNSET)) for name, key in self._keys]
+        decoded = {key: body for key, body in held if body is not UNSET}
+        return _checked(wire, self._hook, {}, decoded, strict=strict, plain_http=plain_http)
+
+
+def _checked(
+    wire: _Wire,
+    hook: Hook,
+    prefetch: Mapping[str, Raw],
+    decoded: Mapping[str, AnyResource | None] | None,
+    *,
+    strict: bool,
+    plain_http: bool,
+) -> HookRequest:
     if wire.hook != hook.name:
         problem = f"{_shown(wire.hook)} is not {hook.name}, the hook of this service"
         raise _refusal("value", "hook", f"{problem}; call the service of that hook instead")
@@ -124,9 +186,10 @@ def read_request(
         context=wire.context,
         server=_server(wire.fhir_server, plain_http=plain_http),
         access=_access(wire, patient_id),
-        prefetch=wire.prefetch or {},
+        prefetch=prefetch,
         as_of=_as_of(wire.extension or {}),
         lenient=lenient,
+        decoded=decoded,
     )
 
 
@@ -136,6 +199,14 @@ def _refuse_duplicates(data: bytes, wire: _Wire) -> None:
         if not lost_nothing(data, wire):
             refuse_duplicate_keys(data)
             return
+    except FHIRError as fault:
+        raise _refusal("structure", "the body", str(fault)) from None
+    _refuse_inside(wire)
+
+
+def _refuse_inside(wire: _Wire) -> None:
+    """Refuse a key that stands twice inside what is not decoded yet."""
+    try:
         for part in (wire.context, wire.fhir_authorization):
             if memoryview(part):
                 refuse_duplicate_keys(bytes(part))

@@ -20,8 +20,9 @@ from cds_adapters.cds_hooks.feedback import FeedbackLog, feedback_reply, read_fe
 from cds_adapters.cds_hooks.gather import Gathered, gather, record_from, refuse_other_drafts
 from cds_adapters.cds_hooks.logs import error_place, log_event
 from cds_adapters.cds_hooks.outcomes import RefusalError, Reply
-from cds_adapters.cds_hooks.request import AS_OF, HookRequest, read_request
+from cds_adapters.cds_hooks.request import AS_OF, HookRequest
 from cds_adapters.cds_hooks.site import site_limits, site_map
+from cds_adapters.cds_hooks.straight import StraightCalls
 from cds_adapters.cds_hooks.transport import read_body, response
 from cds_adapters.cds_hooks.upstream import FhirSource, Source
 from cds_adapters.clock import Clock, InstantError, parse_instant, system_clock
@@ -128,6 +129,7 @@ class HookService:
     async def _guarded(self, call: Call, work: Callable[[], Awaitable[Reply]]) -> Reply:
         """Do the work within the deadline; whatever goes wrong becomes an HTTP error."""
         if self._busy >= MOST_AT_ONCE:
+            _log_call("refused", call, "error", 503)
             return _overloaded().reply()
         self._busy += 1
         try:
@@ -148,11 +150,8 @@ class HookService:
         body = await read()
         if not self._audit.healthy():
             raise _no_audit()
-        request = read_request(
-            body,
-            service.hook,
-            strict=self.site.strict_requests,
-            plain_http=self.site.allow_plain_http,
+        request = service.reader.read(
+            body, strict=self.site.strict_requests, plain_http=self.site.allow_plain_http
         )
         call.hook_instance = request.hook_instance
         for note in request.lenient:
@@ -162,11 +161,12 @@ class HookService:
         wanted = products_wanted(context) if context else []
         gathered = await gather(request, service.queries, call.as_of, self._source, wanted)
         drafts = self._drafts(service, context, gathered)
-        record = record_from(gathered, request.patient_id, self._map, service.of_patient)
+        at = call.as_of, service.regime.horizons(call.as_of)
+        record = record_from(gathered, request.patient_id, self._map, service.of_patient, at)
         history, decision = service.regime.decide(record, call.as_of)
         rendered = service.cards.render(decision, history, self._context(call, request), drafts)
         await self._commit(call, history, decision, rendered)
-        log_event(logging.INFO, "decided", decision=call.decision_id)
+        _log_call("decided", call, decision.outcome, 200)
         return Reply(200, _encoded(call, decision, rendered))
 
     async def _keep_feedback(self, service_id: str, read: Callable[[], Awaitable[bytes]]) -> Reply:
@@ -237,7 +237,7 @@ class HookService:
         if refusal.security:
             log_event(logging.WARNING, "security", decision=call.decision_id, kind=refusal.security)
         if not refusal.audited:
-            log_event(logging.INFO, "refused", decision=call.decision_id, status=refusal.status)
+            _log_call("refused", call, "error", refusal.status)
             return refusal.reply()
         kind = refusal.security or refusal.code
         await self._record_error(call, refusal.status, f"refused: {kind}")
@@ -255,7 +255,7 @@ class HookService:
 
     async def _record_error(self, call: Call, status: int, error: str) -> None:
         """Record a call without a card; if that fails too the call is an error all the same."""
-        log_event(logging.INFO, "no-card", decision=call.decision_id, status=status)
+        _log_call("no-card", call, "error", status)
         record = error_record(call, status, error, _since(call.started))
         try:
             await self._audit.append_async(record)
@@ -293,6 +293,12 @@ def add_cds_hooks(app: FastAPI, service: HookService) -> None:
             app.add_api_route(
                 spelling, endpoint, methods=_METHODS, response_model=None, include_in_schema=False
             )
+    app.add_middleware(
+        StraightCalls,
+        answer=service.call,
+        limit=site.max_body,
+        patience=site.call_deadline / 2,
+    )
     if site.cors_origins:
         app.add_middleware(HookCors, origins=site.cors_origins)
 
@@ -321,6 +327,19 @@ def _encoded(call: Call, decision: Decision, rendered: Rendered) -> bytes:
     }
     extension = {DECISION: {name: value for name, value in said.items() if value is not None}}
     return msgspec.json.encode({"cards": rendered.cards, "extension": extension})
+
+
+def _log_call(event: str, call: Call, outcome: str, status: int) -> None:
+    """Write the one line of a call; ``duration`` is in microseconds."""
+    log_event(
+        logging.INFO,
+        event,
+        decision=call.decision_id,
+        service=call.service,
+        outcome=outcome,
+        status=status,
+        duration=_since(call.started),
+    )
 
 
 def _since(started: int) -> int:

@@ -39,6 +39,58 @@ Patient = Annotated[str | None, typer.Option("--patient", help="Only the patient
 Settings = Annotated[Path | None, typer.Option("--site", help="TOML file with the settings.")]
 Database = Annotated[str | None, typer.Option("--database", help="SQLAlchemy URL of the audit.")]
 
+Data = Annotated[
+    str, typer.Argument(help="Folder or file of NDJSON, Bundles or events; a path or any URL.")
+]
+Replayed = Annotated[str, typer.Option("--bundle", help="The version to replay; as for `show`.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder for what comes out; made if absent.")]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option("--class", help="Only encounters of this class, as AMB; repeatable."),
+]
+Types = Annotated[
+    list[str] | None,
+    typer.Option("--type", help="Only encounters of this type, as snomed|1; repeatable."),
+]
+AtInstant = Annotated[
+    str, typer.Option("--instant", help="Decide at the `start` or the `end` of the encounter.")
+]
+Offset = Annotated[str | None, typer.Option(help="How long after that, as PT1H.")]
+First = Annotated[
+    str | None, typer.Option("--first", help="A schedule instead of encounters: first instant.")
+]
+Last = Annotated[str | None, typer.Option("--last", help="The schedule's last instant.")]
+Every = Annotated[str | None, typer.Option("--every", help="The schedule's step, as P3M.")]
+Window = Annotated[
+    str | None, typer.Option(help="How long after it an action counts as taken; P30D.")
+]
+Horizon = Annotated[
+    str | None, typer.Option(help="When the outcome is measured; as the bundle's aim says.")
+]
+HorizonFrom = Annotated[
+    str,
+    typer.Option(help="Count it from each `decision`, or from the `start` of the regime."),
+]
+Tolerance = Annotated[str | None, typer.Option(help="How far from it a measurement may be; P30D.")]
+DataUntil = Annotated[
+    str | None, typer.Option(help="When the records end; the export's time or last encounter.")
+]
+Recheck = Annotated[
+    float, typer.Option(help="Share of rows decided again by the scalar evaluator.")
+]
+Seed = Annotated[int, typer.Option(help="Draws those rows.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Processes; they change nothing but the time.")]
+MaxDamaged = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of damaged lines above which the run ends.")
+]
+Complete = Annotated[
+    list[str] | None,
+    typer.Option(help="A resource type that no patient has, in a complete export; repeatable."),
+]
+AcceptCut = Annotated[
+    bool, typer.Option("--accept-cut", help="Go on without what a cut file may have held.")
+]
+
 
 @app.callback(invoke_without_command=True)
 def version(
@@ -81,6 +133,9 @@ def serve(
     allow_plain_http: Annotated[
         bool, typer.Option("--allow-plain-http", help="Accept http:// FHIR servers (development).")
     ] = False,
+    patients: Annotated[
+        Path | None, typer.Option(help="Folder of FHIR records to show at /patients/ID?as_of=.")
+    ] = None,
     site: Settings = None,
 ) -> None:
     """Serve CDS Hooks recommendations and the pages."""
@@ -90,6 +145,7 @@ def serve(
         "host": host, "port": port, "rules": rules, "database": database, "as_of": as_of,
         "allow_as_of": allow_as_of or None, "cors_origins": cors_origin or None,
         "fhir_servers": fhir_server or None, "allow_plain_http": allow_plain_http or None,
+        "patients": patients,
     }  # fmt: skip
     raise typer.Exit(run(site, given))
 
@@ -230,20 +286,119 @@ def simulate(
     mess: Annotated[
         list[str] | None, typer.Option(help="A mess to make on purpose; repeatable, or `all`.")
     ] = None,
+    world: Annotated[
+        str | None,
+        typer.Option("--world", help="Patients of a world with known truth, and their table."),
+    ] = None,
+    extra: Annotated[
+        int,
+        typer.Option(help="With --world: further Observations for each patient.", min=0),
+    ] = 0,
     bundles: Annotated[
         bool, typer.Option("--bundles", help="One transaction Bundle a patient, not NDJSON.")
     ] = False,
     stories: Annotated[
-        bool, typer.Option("--list", help="Print the stories and messes there are, and end.")
+        bool, typer.Option("--list", help="Print the stories, messes and worlds, and end.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write sample FHIR R4 patients, with messes made on purpose."""
-    from cds_adapters.cli.simulate import run
+    """Write sample FHIR R4 patients, with messes made on purpose, or those of a simulated world."""
+    from cds_adapters.cli.simulate import run, run_world
 
+    if world is not None and not stories:
+        raise typer.Exit(
+            run_world(world, out, count, seed, mess or [], extra, bundles=bundles, as_json=as_json)
+        )
     raise typer.Exit(
-        run(out, count, seed, mess or [], bundles=bundles, stories=stories, as_json=as_json)
+        run(out, count, seed, mess or [], extra, bundles=bundles, stories=stories, as_json=as_json)
     )
+
+
+@app.command()
+def cohort(
+    data: Data,
+    bundle: Replayed,
+    out: Out,
+    classes: Classes = None,
+    types: Types = None,
+    instant: AtInstant = "start",
+    offset: Offset = None,
+    first: First = None,
+    last: Last = None,
+    every: Every = None,
+    window: Window = None,
+    horizon: Horizon = None,
+    horizon_from: HorizonFrom = "decision",
+    tolerance: Tolerance = None,
+    data_until: DataUntil = None,
+    recheck: Recheck = 0.01,
+    seed: Seed = 0,
+    jobs: Jobs = 1,
+    max_damaged: MaxDamaged = 0.01,
+    complete: Complete = None,
+    accept_cut: AcceptCut = False,
+    rules: Rules = None,
+    site: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the decision-point table of an export: histories, decisions, actions, outcomes."""
+    from cds_adapters.cli.extras import REPLAY, need
+
+    need("replay", REPLAY)
+    from cds_adapters.cli.cohort import run
+    from cds_adapters.cli.replaying import Options
+
+    options = Options(
+        classes or [], types or [], instant, offset, first, last, every, window, horizon,
+        horizon_from, tolerance, data_until, recheck, seed, jobs, max_damaged, complete or [],
+        accept_cut,
+    )  # fmt: skip
+    raise typer.Exit(run(data, bundle, out, rules, site, options, as_json=as_json))
+
+
+@app.command()
+def replay(
+    data: Data,
+    bundle: Replayed,
+    out: Out,
+    against: Annotated[
+        str | None, typer.Option("--against", help="A second version to compare it with.")
+    ] = None,
+    classes: Classes = None,
+    types: Types = None,
+    instant: AtInstant = "start",
+    offset: Offset = None,
+    first: First = None,
+    last: Last = None,
+    every: Every = None,
+    window: Window = None,
+    horizon: Horizon = None,
+    horizon_from: HorizonFrom = "decision",
+    tolerance: Tolerance = None,
+    data_until: DataUntil = None,
+    recheck: Recheck = 0.01,
+    seed: Seed = 0,
+    jobs: Jobs = 1,
+    max_damaged: MaxDamaged = 0.01,
+    complete: Complete = None,
+    accept_cut: AcceptCut = False,
+    rules: Rules = None,
+    site: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide every past decision point of an export again, by one version or by two."""
+    from cds_adapters.cli.extras import REPLAY, need
+
+    need("replay", REPLAY)
+    from cds_adapters.cli.replay import run
+    from cds_adapters.cli.replaying import Options
+
+    options = Options(
+        classes or [], types or [], instant, offset, first, last, every, window, horizon,
+        horizon_from, tolerance, data_until, recheck, seed, jobs, max_damaged, complete or [],
+        accept_cut,
+    )  # fmt: skip
+    raise typer.Exit(run(data, bundle, against, out, rules, site, options, as_json=as_json))
 
 
 @vocab_app.command("check")

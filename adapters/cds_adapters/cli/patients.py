@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from cds_adapters.bulk.folder import records_in
 from cds_adapters.cli.bundles import find_bundle
 from cds_adapters.clock import parse_instant, system_clock
-from cds_adapters.fhir.files import read_records
 from cds_adapters.fhir.site_map import SiteMap
 from cds_adapters.site import Site, read_site
 from cds_engine.decide.regime import Regime
@@ -33,7 +33,7 @@ class Asked:
 
     def patients(self) -> Iterator[tuple[str, Record]]:
         """Yield every patient that was asked for."""
-        return read_records(self.records, site_map(self.site), self.chosen)
+        return records_in(self.records, site_map(self.site), self.chosen)
 
 
 def asked(

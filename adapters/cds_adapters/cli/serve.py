@@ -1,7 +1,5 @@
 """``serve``: the service until it is stopped, with one line on where it listens."""
 
-import logging
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +7,14 @@ import uvicorn
 
 from cds_adapters.cli.output import FINE
 from cds_adapters.compose import compose
+from cds_adapters.logs import log_to_stderr
 from cds_adapters.site import Site, read_site
 
 
 def run(settings: Path | None, given: dict[str, Any]) -> int:
     """Serve until stopped."""
     site = read_site(settings, given)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    log_to_stderr()
     server(site).run()
     return FINE
 
@@ -27,6 +26,7 @@ def server(site: Site) -> uvicorn.Server:
         host=site.host,
         port=site.port,
         access_log=False,
+        log_config=None,  # its lines take the way of all others
         log_level="info",
         server_header=False,
         timeout_keep_alive=75,

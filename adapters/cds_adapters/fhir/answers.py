@@ -10,7 +10,6 @@ from cds_adapters.fhir.codesets import shown
 from cds_adapters.fhir.context import Context
 from cds_adapters.fhir.elements import CodeableConcept, Quantity, Range
 from cds_adapters.fhir.resources import Component, Observation
-from cds_engine.vocabulary.code import SYSTEMS
 from cds_engine.vocabulary.units import StatedUnit
 from cds_engine.vocabulary.value import Span
 
@@ -34,7 +33,28 @@ _SPANS: dict[str, Callable[[float], Span]] = {
 
 def read_answer(part: Observation | Component, context: Context) -> Answer:
     """Return the answer that an observation or one of its components gives."""
-    # One tuple instead of eleven comparisons: most of a record's observations pass here.
+    quantity = part.value_quantity
+    # Written out, and before all else: most of a record's observations pass here.
+    if (
+        part.value_codeable_concept is None
+        and part.value_string is None
+        and part.value_boolean is None
+        and part.value_integer is None
+        and part.value_range is None
+        and part.value_ratio is None
+        and part.value_sampled_data is None
+        and part.value_time is None
+        and part.value_date_time is None
+        and part.value_period is None
+    ):
+        if quantity is None:
+            return NOTHING
+        if part.data_absent_reason is None:
+            return _quantity(quantity, context)
+    return _any_answer(part, context)
+
+
+def _any_answer(part: Observation | Component, context: Context) -> Answer:
     stated = (
         part.value_quantity,
         part.value_codeable_concept,
@@ -48,15 +68,10 @@ def read_answer(part: Observation | Component, context: Context) -> Answer:
         part.value_date_time,
         part.value_period,
     )
-    absent = stated.count(None)
-    if absent == len(stated):
-        return NOTHING
-    if absent < len(stated) - 1:
+    if stated.count(None) < len(stated) - 1:
         return _problem("the record gives two values where FHIR allows one")
     if part.data_absent_reason is not None:
         return _problem("the record gives both a value and a reason why it is absent")
-    if part.value_quantity is not None:
-        return _quantity(part.value_quantity, context)
     return _other(part, context)
 
 
@@ -85,11 +100,12 @@ def _integer(number: int) -> Answer:
 
 
 def _quantity(quantity: Quantity, context: Context) -> Answer:
-    if quantity.value is None:
+    stated = quantity.value
+    if stated is None:
         return NOTHING
-    if not -LIMIT < quantity.value < LIMIT:
+    if not -LIMIT < stated < LIMIT:
         return _problem(_TOO_LARGE)
-    value, unit = quantity.value + 0.0, context.unit(quantity)  # turns -0.0 into 0.0
+    value, unit = stated + 0.0, context.unit(quantity)  # turns -0.0 into 0.0
     if quantity.comparator is None:
         return value, unit, ""
     span = _SPANS.get(quantity.comparator)
@@ -121,20 +137,8 @@ def _end(quantity: Quantity | None, unbounded: float) -> float:
 
 
 def _coded(concept: CodeableConcept, context: Context) -> Answer:
-    """Return the code that variables are most likely to name.
-
-    That is a standard code the site maps the answer to, else the first code of a system that
-    everybody uses, else the first code.
-    """
-    codes = [context.coding(one.system, one.code) for one in concept.coding]
-    mapped = [
-        code
-        for one, group in zip(concept.coding, codes, strict=True)
-        for code in (group[1:] if one.system else group)
-    ]
-    plain = [code for group in codes for code in group]
-    known = [code for code in plain if code.partition("|")[0] in SYSTEMS]
-    for choice in (mapped, known, plain):
-        if choice:
-            return choice[0], None, ""
+    """Return every code of the answer, a line each: which of them a variable names is its own."""
+    codes = context.codes(concept)
+    if codes:
+        return "\n".join(sorted(codes)), None, ""
     return _problem("the answer has no code in a code system; text answers cannot be compared")

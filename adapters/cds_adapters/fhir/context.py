@@ -16,7 +16,7 @@ from cds_adapters.fhir.resources import Medication, OfMedication
 from cds_adapters.fhir.site_map import PLAIN, SiteMap
 from cds_adapters.fhir.tables import Times, Units
 from cds_adapters.fhir.times import UnreadableTimeError, sortable
-from cds_engine.history.event import Time
+from cds_engine.history.event import UNCODED, Time
 from cds_engine.vocabulary.time import Instant
 from cds_engine.vocabulary.units import StatedUnit
 
@@ -25,6 +25,20 @@ NO_VERSION: Version = (0, "")
 
 _units = Units()
 _contained = msgspec.json.Decoder(Medication)
+
+
+def version_number(text: str | None) -> int:
+    """Return the number that a ``versionId`` is; 0 where it is none, or none worth comparing."""
+    text = text or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
+
+
+class _Versions(dict[str | None, Version]):
+    """``versionId`` -> the version of what does not say when it was stored."""
+
+    def __missing__(self, text: str | None) -> Version:
+        version = self[text] = version_number(text), ""
+        return version
 
 
 class Context:
@@ -36,6 +50,7 @@ class Context:
         self.times = Times(site.time_zone)
         self.medications = medications or {}
         self._codes = site.event_codes
+        self._versions = _Versions()
 
     def time(self, text: str | None) -> Time | None:
         """Read a date or time; None where there is none."""
@@ -83,10 +98,10 @@ class Context:
         """Return what orders the versions of one resource: its number, then when it was stored."""
         if meta is None:
             return NO_VERSION
-        number = meta.version_id or ""
-        plain = number.isascii() and number.isdigit() and len(number) <= 18
-        readable = meta.last_updated is not None and self.stored(meta) is not None
-        return int(number) if plain else 0, sortable(meta.last_updated or "") if readable else ""
+        if meta.last_updated is None:
+            return self._versions[meta.version_id]
+        stored = "" if self.stored(meta) is None else sortable(meta.last_updated)
+        return version_number(meta.version_id), stored
 
     def said(self, time: Time | None, until: Time | None, meta: Meta | None) -> Time | None:
         """Return when something says that it became known: at its end, if that was no plan.
@@ -113,7 +128,10 @@ class Context:
         pregnancy or an order of today must not wait until tomorrow. A version that changes an
         earlier one was not known before the server stored it.
         """
-        version = self.version(meta)
+        if meta is None or meta.last_updated is not None:
+            version = self.version(meta)
+        else:
+            version = self._versions[meta.version_id]
         first = version[0] <= 1 and status not in REVISED
         if first and said is not None and said.start == said.end:
             return version, said.end
@@ -176,4 +194,4 @@ UNRESOLVED = "medication reference cannot be resolved"
 
 def no_codes() -> NoReturn:
     """Say that there is nothing to go by; a site map can change that."""
-    raise NotUsedError("there is no code in a code system, at most text", gap=False)
+    raise NotUsedError(UNCODED, gap=False)

@@ -115,6 +115,11 @@ def _decoded(data: bytes | Raw, name: str, *, unique: bool) -> DecodedBundle:
     return _collected(body, name)
 
 
+def whole_body(body: AnyResource | None) -> DecodedBundle:
+    """Return what a body holds that was decoded already, and shown to give each key once."""
+    return _collected(body, "Bundle")
+
+
 def decode_resource(
     data: bytes | Raw, place: str, full_url: str | None = None, *, unique: bool = False
 ) -> DecodedBundle:

@@ -7,6 +7,10 @@ class FHIRError(CDSError):
     """A body or a file that cannot be read as FHIR at all."""
 
 
+class UnknownPatientError(FHIRError):
+    """Files that can be read and hold nothing about the patient who is wanted."""
+
+
 class NotUsedError(CDSError):
     """One resource that must not be used; caught where records are built, and listed there.
 

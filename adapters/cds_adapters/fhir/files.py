@@ -15,7 +15,7 @@ import msgspec
 
 from cds_adapters.fhir.decode import read_raw_bundle
 from cds_adapters.fhir.duplicate_keys import refuse_duplicate_keys
-from cds_adapters.fhir.errors import FHIRError
+from cds_adapters.fhir.errors import FHIRError, UnknownPatientError
 from cds_adapters.fhir.piles import Piece, Piles
 from cds_adapters.fhir.site_map import PLAIN, SiteMap
 from cds_adapters.fhir.streams import read_body, read_lines
@@ -56,7 +56,7 @@ def _gathered(path: Path, patient: str | None) -> Piles:
         else:
             _add_bundle(piles, file)
     if patient is not None and not piles.patients():
-        raise FHIRError(f"{path}: holds nothing about patient {patient!r}; check the id")
+        raise UnknownPatientError(f"{path}: holds nothing about patient {patient!r}; check the id")
     return piles
 
 

@@ -9,7 +9,7 @@ from cds_adapters.fhir.codesets import OBSERVATION, VOID, unfit
 from cds_adapters.fhir.context import Context, no_codes
 from cds_adapters.fhir.elements import Meta
 from cds_adapters.fhir.errors import NotUsedError
-from cds_adapters.fhir.resources import Component, Observation
+from cds_adapters.fhir.resources import Observation
 from cds_engine.history.event import Event, Time
 
 
@@ -19,28 +19,18 @@ def observation_events(resource: Observation, context: Context, source: str) -> 
     if resource.focus:
         raise NotUsedError("it is about something else than the patient (focus)")
     moments = _effective(resource, context)
-    said = _said(moments, context, resource.meta)
     if resource.issued is not None:
-        said = context.times[resource.issued]
+        said: Time | None = context.times[resource.issued]
+    else:
+        said = _said(moments, context, resource.meta)
     version, recorded = context.known(resource.meta, status, said)
     answers = _void(resource, context) if status in VOID else _answers(resource, context)
     if len(moments) > 1:
         answers = [(codes, _unclear(answer)) for codes, answer in answers]
+    # by place, in the order of Event's fields: names would take half of the time again
     return [
-        Event(
-            kind="observation",
-            codes=codes,
-            time=time,
-            recorded=recorded,
-            source=source,
-            version=version,
-            status=status,
-            value=value,
-            unit=unit,
-            problem=problem,
-            until=until,
-        )
-        for time, until in moments
+        Event("observation", codes, time, recorded, source, version, status, value, unit, problem)
+        for time in map(_counts_at, moments)
         for codes, (value, unit, problem) in answers
     ]
 
@@ -50,9 +40,9 @@ def _answers(resource: Observation, context: Context) -> list[tuple[tuple[str, .
         return [(context.codes(resource.code) or no_codes(), read_answer(resource, context))]
     found = []
     for part in resource.component:
-        answer = _part_answer(part, context)
+        answer = read_answer(part, context)
         if answer is not NOTHING and (codes := context.codes(part.code)):
-            found.append((codes, answer))
+            found.append((codes, _UNREADABLE if part.modifier_extension else answer))
     own = read_answer(resource, context)
     if own is NOTHING and found:
         return found
@@ -62,11 +52,11 @@ def _answers(resource: Observation, context: Context) -> list[tuple[tuple[str, .
     return [(codes, own), *found] if codes else found
 
 
-def _part_answer(part: Component, context: Context) -> Answer:
-    answer = read_answer(part, context)
-    if part.modifier_extension and answer is not NOTHING:
-        return None, None, "the component has a modifier extension that is not understood"
-    return answer
+_UNREADABLE: Answer = (
+    None,
+    None,
+    "the component has a modifier extension that is not understood",
+)
 
 
 def _void(resource: Observation, context: Context) -> list[tuple[tuple[str, ...], Answer]]:
@@ -91,6 +81,13 @@ def _said(moments: list[_Moment], context: Context, meta: Meta | None) -> Time |
     if past:
         return max(past, key=lambda time: time.end)
     return min(times, key=lambda time: time.start, default=None)
+
+
+def _counts_at(moment: _Moment) -> Time | None:
+    """Return when it counts: what was found over a period can be known at its end, not before."""
+    start, end = moment
+    backwards = start is not None and end is not None and end.end < start.start
+    return start if end is None or backwards else end
 
 
 def _effective(resource: Observation, context: Context) -> list[_Moment]:

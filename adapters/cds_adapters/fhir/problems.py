@@ -10,7 +10,7 @@ from cds_adapters.fhir.codesets import (
     VERIFICATION,
     not_one_of,
 )
-from cds_adapters.fhir.context import Context, no_codes
+from cds_adapters.fhir.context import Context
 from cds_adapters.fhir.elements import CodeableConcept
 from cds_adapters.fhir.errors import NotUsedError
 from cds_adapters.fhir.resources import AllergyIntolerance, Condition
@@ -51,7 +51,7 @@ def _event(
     return [
         Event(
             kind=kind,
-            codes=context.codes(resource.code) or no_codes(),
+            codes=context.codes(resource.code),  # without one it may be anything on the list
             time=time,
             recorded=recorded,
             source=source,

@@ -17,16 +17,25 @@ from cds_adapters.fhir.codesets import CANCELLED, ENTERED_IN_ERROR, VOID
 from cds_adapters.fhir.context import NO_VERSION, Context, Version
 from cds_adapters.fhir.decode import DecodedBundle
 from cds_adapters.fhir.elements import CodeableConcept, Coding
+from cds_adapters.fhir.earlier import EarlierReadings
 from cds_adapters.fhir.errors import NotUsedError
 from cds_adapters.fhir.events import KINDS, make_events
 from cds_adapters.fhir.gaps import PATIENT, Gaps
 from cds_adapters.fhir.persons import read_person
 from cds_adapters.fhir.references import Subjects, about_no_patient
-from cds_adapters.fhir.resources import Medication, Patient, PatientResource, UsedResource
+from cds_adapters.fhir.resources import (
+    Medication,
+    Observation,
+    Patient,
+    PatientResource,
+    UsedResource,
+)
 from cds_adapters.fhir.site_map import PLAIN, SiteMap
 from cds_adapters.fhir.troubles import Trouble, concepts_of
 from cds_engine.history.event import Event, Person, Record, SetAside
+from cds_engine.vocabulary.time import Instant
 
+Horizons = tuple[Instant, Mapping[str, float]]
 _Versions = dict[bytes, PatientResource]
 _Named = TypeVar("_Named", Patient, Medication)
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -43,6 +52,7 @@ def build_record(
     *,
     urls: Mapping[str, str] = _NONE,
     troubles: Iterable[Trouble] = (),
+    at: Horizons | None = None,
 ) -> Record:
     """Build the record of one patient; the order of the resources makes no difference.
 
@@ -53,8 +63,10 @@ def build_record(
         gaps: what is known to be missing already, by variable name, ``kind:``, ``code:`` or ``*``.
         urls: addresses of Bundle entries -> ``Type/id``, see ``DecodedBundle``.
         troubles: resources that cannot be decoded, see ``DecodedBundle``.
+        at: an instant and the horizons of a regime at it, where the record serves for that alone:
+            observations from before are read when they are asked for.
     """
-    builder = _Builder(list(resources), patient_id, site, urls)
+    builder = _Builder(list(resources), patient_id, site, urls, at)
     builder.gaps.add_all(gaps)
     builder.read_person()
     builder.read_events()
@@ -64,11 +76,15 @@ def build_record(
 
 
 def record_of(
-    body: DecodedBundle, patient_id: str, site: SiteMap = PLAIN, gaps: Mapping[str, str] = _NONE
+    body: DecodedBundle,
+    patient_id: str,
+    site: SiteMap = PLAIN,
+    gaps: Mapping[str, str] = _NONE,
+    at: Horizons | None = None,
 ) -> Record:
     """Build the record of one patient from what one body holds, or several merged ones."""
     return build_record(
-        body.resources, patient_id, site, gaps, urls=body.urls, troubles=body.troubles
+        body.resources, patient_id, site, gaps, urls=body.urls, troubles=body.troubles, at=at
     )
 
 
@@ -104,9 +120,11 @@ class _Builder:
         patient_id: str,
         site: SiteMap,
         urls: Mapping[str, str],
+        at: Horizons | None = None,
     ) -> None:
         self.context = Context(site)
         self.gaps = Gaps(self.context)
+        self._earlier = None if at is None else EarlierReadings(self.context, make_events, *at)
         self._patient_id = patient_id
         self._subjects = Subjects(urls)
         self._person = Person(key=patient_id)
@@ -163,10 +181,14 @@ class _Builder:
     def read_events(self) -> None:
         """Read every version of every resource that is this patient's, each once."""
         first, more = self._versions()
+        earlier = self._earlier
         for source, resource in first.items():
             if source in more:
                 self._read_versions(source, more[source].values())
                 continue
+            if earlier is not None and type(resource) is Observation:
+                if earlier.keep(resource, source):
+                    continue
             try:
                 self._events += make_events(resource, self.context, source)
             except NotUsedError as unused:
@@ -204,6 +226,7 @@ class _Builder:
             events=tuple(self._events),
             set_aside=tuple(self._set_aside),
             gaps=self.gaps.words(),
+            earlier=self._earlier,
         )
 
     def _leave_out_foreign(self, source: str, resource: PatientResource) -> None:
@@ -227,9 +250,11 @@ class _Builder:
         """Read several versions; one that is not used still takes the place of earlier ones."""
         made: list[Event] = []
         unused: list[tuple[PatientResource, NotUsedError]] = []
+        first = min(_version(resource, self.context) for resource in versions)
         for resource in versions:
             try:
-                made += make_events(resource, self.context, source)
+                events = make_events(resource, self.context, source)
+                made += [self._known_once_stored(event, resource, first) for event in events]
             except NotUsedError as reason:
                 unused.append((resource, reason))
         self._events += made
@@ -240,6 +265,13 @@ class _Builder:
                 self._leave_out(source, CONTRADICTION, self.gaps.keys_of(resource))
             if made:
                 self._events.append(self._mark(source, resource, made))
+
+    def _known_once_stored(self, event: Event, resource: PatientResource, first: Version) -> Event:
+        """Let a later version take the place of the first one when it was stored, not before."""
+        stored = self.context.stored(resource.meta)
+        if event.version == first or stored is None or stored.end <= event.recorded:
+            return event
+        return msgspec.structs.replace(event, recorded=stored.end)
 
     def _mark(self, source: str, resource: PatientResource, made: Sequence[Event]) -> Event:
         version, recorded = NO_VERSION, max(event.recorded for event in made)

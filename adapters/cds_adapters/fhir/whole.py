@@ -124,8 +124,11 @@ def lost_nothing(data: bytes | Raw, decoded: object) -> bool:
     if len(again) < _SMALL:
         return b"\\u" not in text and text.count(b":") == again.count(b":")
     array = np.frombuffer(text, np.uint8)
-    escaped = (array[:-1] == ord("\\")) & (array[1:] == ord("u"))
-    return not escaped.any() and _colons(array) == _colons(np.frombuffer(again, np.uint8))
+    if _colons(array) != _colons(np.frombuffer(again, np.uint8)):
+        return False
+    # JSON cannot end in a backslash, so that there is a byte after each of them.
+    after = np.flatnonzero(array == ord("\\")) + 1
+    return not np.count_nonzero(array[after] == ord("u"))
 
 
 def _colons(array: "np.ndarray[tuple[int], np.dtype[np.uint8]]") -> int:

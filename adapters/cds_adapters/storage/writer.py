@@ -61,7 +61,8 @@ class Writer:
     def __init__(self, ledger: Ledger, limit: int) -> None:
         self._ledger = ledger
         self._limit = limit
-        self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[Waiting] | None] = SimpleQueue()
+        self._queued = 0
         self._gate = threading.Lock()
         self._open = True
         self._began: float | None = None
@@ -69,25 +70,37 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
         self._thread.start()
 
-    def put(self, waiting: Waiting) -> None:
-        """Queue an entry; its waiter hears of it after the commit.
+    def require_room(self, held: int = 0) -> None:
+        """Refuse an entry that will not be written, at once.
+
+        Args:
+            held: entries that are about to be queued before it.
 
         Raises:
-            AuditError: at once, when the entry will not be written.
+            AuditError: says why.
+        """
+        if not self._open:
+            raise AuditError("the audit is closed; the service is stopping")
+        if self._queued + held >= self._limit:
+            raise AuditError(
+                f"{self._limit} records already wait for the database; try again later"
+            )
+        if not self._thread.is_alive():
+            raise AuditError(
+                "the audit's writer is not running in this process; open the audit after the "
+                "process has forked, not before"
+            )
+
+    def put(self, *together: Waiting) -> None:
+        """Queue entries; their waiters hear of it after the commit, which they share.
+
+        Raises:
+            AuditError: at once, when the entries will not be written.
         """
         with self._gate:
-            if not self._open:
-                raise AuditError("the audit is closed; the service is stopping")
-            if self._queue.qsize() >= self._limit:
-                raise AuditError(
-                    f"{self._limit} records already wait for the database; try again later"
-                )
-            if not self._thread.is_alive():
-                raise AuditError(
-                    "the audit's writer is not running in this process; open the audit after the "
-                    "process has forked, not before"
-                )
-            self._queue.put(waiting)
+            self.require_room(len(together) - 1)
+            self._queued += len(together)
+            self._queue.put(list(together))
 
     def is_late(self, seconds: float) -> None:
         """Note that a waiter gave up; the next commit, or the next probe, clears it."""
@@ -118,21 +131,26 @@ class Writer:
             except Empty:
                 self._probe()
                 continue
-            batch = self._collect(first)
-            self._write([item for item in batch if item is not None and item.still_wanted()])
-            if None in batch:
+            batch, last = self._collect(first)
+            with self._gate:
+                self._queued -= len(batch)
+            self._write([item for item in batch if item.still_wanted()])
+            if last:
                 self._ledger.close()
                 return
 
-    def _collect(self, first: Waiting | None) -> list[Waiting | None]:
+    def _collect(self, first: list[Waiting] | None) -> tuple[list[Waiting], bool]:
         """Take what else is waiting; nothing is put after the None that ends the work."""
-        batch = [first]
+        batch: list[Waiting] = []
         try:
-            while len(batch) < LARGEST_BATCH:
-                batch.append(self._queue.get_nowait())
+            while first is not None:
+                batch += first
+                if len(batch) >= LARGEST_BATCH:
+                    break
+                first = self._queue.get_nowait()
         except Empty:
             pass
-        return batch
+        return batch, first is None
 
     def _write(self, batch: Sequence[Waiting]) -> None:
         if not batch:

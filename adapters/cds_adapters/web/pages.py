@@ -18,6 +18,7 @@ from cds_adapters.web.decisionview import evaluate_again, feedback_rows, stored_
 from cds_adapters.web.errors import PageError
 from cds_adapters.web.formguard import check_form, form_token, set_token
 from cds_adapters.web.overview import overview, recent_rows
+from cds_adapters.web.patientview import patient_view, read_wish
 from cds_adapters.web.regimeview import regime_view
 from cds_adapters.web.render import SECURITY_HEADERS, Renderer
 from cds_adapters.web.serve import PageRoutes, static_file, stored
@@ -26,6 +27,7 @@ from cds_engine.bundle.model import RuleBundle
 from cds_engine.decide.cases import given_history
 from cds_engine.decide.decide import decide
 from cds_engine.decide.regime import Regime
+from cds_engine.history.event import Record
 from cds_engine.vocabulary.time import Instant
 
 HOOKS = tuple(hook.name for hook in SERVED)
@@ -48,6 +50,13 @@ class AuditReader(Protocol):
         """Return the feedback on the cards of a decision."""
 
 
+class PatientReader(Protocol):
+    """Where the rewind pages get patients' records from."""
+
+    def find(self, patient: str, /) -> Record | None:
+        """Return a patient's record; None if there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pages:
     """What the pages are made from.
@@ -56,6 +65,7 @@ class Pages:
         regimes: ``regime@version`` -> the regime, for every bundle on the shelf.
         clock: the instant that a decision made now is made for; frozen where the site's is.
         hooks: the hooks that each newest version is served on.
+        patients: whose records can be looked at; None where nobody's can.
     """
 
     shelf: Shelf
@@ -64,6 +74,7 @@ class Pages:
     site: Site
     clock: Callable[[], Instant]
     hooks: Sequence[str] = HOOKS
+    patients: PatientReader | None = None
 
 
 def add_pages(app: FastAPI, pages: Pages) -> None:
@@ -78,6 +89,7 @@ def add_pages(app: FastAPI, pages: Pages) -> None:
     routes.get("/try/{regime}/{version}", shown.try_out)
     routes.get("/decisions/{id}", shown.decision)
     routes.post("/decisions/{id}/evaluate", shown.evaluate, check_form)
+    routes.get("/patients/{id}", shown.patient)
     routes.get("/static/{name}", shown.static)
     routes.catch_lost_readers()
 
@@ -162,6 +174,14 @@ class _Shown:
             )
         return self.render.page("evaluate.html", record=record, again=again)
 
+    def patient(self, request: Request) -> Response:
+        record = self.rewound(request.path_params["id"])
+        newest = self.pages.shelf.newest()
+        regimes = [self.pages.regimes[bundle.identity] for bundle in newest]
+        wish = read_wish(request.query_params, self.pages.clock())
+        view = patient_view(record, regimes, wish, self.render.calendar)
+        return self.render.page("patient.html", 400 if wish.problem else 200, view=view)
+
     def static(self, request: Request) -> Response:
         return static_file(self.render, request)
 
@@ -181,6 +201,25 @@ class _Shown:
                 "It is not among the rule bundles that this service has read.",
                 "Start from the list of regimes.",
             ) from error
+
+    def rewound(self, patient: str) -> Record:
+        """Return the record of the patient that the address names."""
+        if self.pages.patients is None:
+            raise PageError(
+                404,
+                "No patients' records are shown here",
+                "This service was not told where there are any.",
+                "Start it with --patients and the folder of their records.",
+            )
+        record = self.pages.patients.find(patient)
+        if record is None:
+            raise PageError(
+                404,
+                "There is no such patient",
+                "The folder of records holds nothing about a patient with this id.",
+                "Check that the id is that of the Patient resource.",
+            )
+        return record
 
     def record(self, request: Request) -> AuditRecord:
         wanted = request.path_params["id"]

@@ -8,6 +8,7 @@ from starlette.datastructures import QueryParams
 
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.vocabulary.kind import Kind
+from cds_engine.vocabulary.rounding import rounded
 from cds_engine.vocabulary.units import unit_words
 from cds_engine.vocabulary.value import NONE, number_text
 
@@ -123,7 +124,7 @@ def _read(kind: Kind, text: str) -> tuple[float | bool | str | None, str]:
 def _number(kind: Kind, text: str) -> tuple[float | None, str]:
     if not _NUMBER.fullmatch(text) or not text.isascii():
         return None, "Write a plain number, such as 140 or 5.5, with a point and without a unit."
-    value = round(float(text), kind.digits)
+    value = rounded(float(text), kind.digits)
     if kind.low is not None and kind.high is not None and not kind.low <= value <= kind.high:
         return None, (
             f"Outside the plausible range, {_range(kind)}. "

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from cds_engine.errors import EstimationError
 from cds_engine.estimate.columns import Bools, holds
 from cds_engine.estimate.export.cases import cases_of
 from cds_engine.estimate.export.forms import LinearForm
+from cds_engine.estimate.export.lists import list_stage, support_of
 from cds_engine.estimate.export.parity import StageParity, check_parity
 from cds_engine.estimate.export.probe import Probe
 from cds_engine.estimate.export.scores import derived_terms, score_stage
@@ -21,9 +23,12 @@ from cds_engine.estimate.export.written import json_bytes, yaml_bytes
 from cds_engine.estimate.stage import StageData
 from cds_engine.estimate.study import LearnedStage, StudyDocument
 from cds_engine.estimate.trajectories import Trajectories
+from cds_engine.estimate.tree import Tree
+from cds_engine.vocabulary.time import Instant, instant
 
 Document = dict[str, Any]
-_EPOCH = 0
+Form = LinearForm | Tree
+"""A learned rule that a rule bundle can hold."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Exported:
 def to_bundle(
     study: StudyDocument,
     trajectories: Trajectories,
-    forms: Sequence[LinearForm],
+    forms: Sequence[Form],
     evidence: Document,
     method: str,
 ) -> Exported:
@@ -83,13 +88,14 @@ def to_bundle(
     bare = skeleton(study)
     served = _served(study, trajectories, forms, bare)
     rules = {one.name: one.rule(method) for one in served}
-    derived = {name: item for form in forms for name, item in derived_terms(form).items()}
+    linear = [form for form in forms if isinstance(form, LinearForm)]
+    derived = {name: item for form in linear for name, item in derived_terms(form).items()}
     document = bundle_document(study, rules, derived)
     if evidence.get("summary"):
         document["evidence"] = evidence["summary"]
     text = yaml_bytes(document, "Written by `cds-engine fit`; change the study and fit again.")
     written = read_bundle({"bundle.yaml": text})
-    probes = [one.probe(rules[one.name]["rule"]) for one in served]
+    probes = [one.probe(rules[one.name]) for one in served]
     checked = tuple(check_parity(written, probe, study.seed) for probe in probes)
     _refuse_differences(checked)
     certificate = Certificate("sha256:" + written.manifest["bundle.yaml"], checked)
@@ -113,7 +119,7 @@ class _Served:
     part: Document
     h: StageData
     rows: Bools
-    form: LinearForm
+    form: Form
     bare: RuleBundle
 
     @property
@@ -121,24 +127,32 @@ class _Served:
         return str(self.part["stage"])
 
     def rule(self, method: str) -> Document:
-        """Return ``rule`` and ``estimates``."""
-        own = self.h.take(self.rows)
-        return score_stage(
-            self.study, self.stage, self.part, own, self.form, self.bare.kinds, method
-        )
+        """Return ``rule`` and ``estimates``, and ``choose`` where the rule leaves options out."""
+        own, kinds = self.h.take(self.rows), self.bare.kinds
+        if isinstance(self.form, Tree):
+            return list_stage(self.study, self.stage, own, self.form, kinds, method)
+        return score_stage(self.study, self.stage, self.part, own, self.form, kinds, method)
 
-    def probe(self, rule: Document) -> Probe:
+    def probe(self, written: Document) -> Probe:
         """Return the estimator's view, to compare the written rule with."""
+        choose: tuple[str, ...] = tuple(written.get("choose") or self.part["choose"])
+        if isinstance(self.form, Tree):
+            share = self.study.method.support
+            own = self.h.take(self.rows)
+            support = support_of(own, self.stage.choose, self.stage, self.bare.kinds, share)
+            scores, actions = None, self.stage.choose
+        else:
+            support = {item["actions"][0]: item["when"] for item in written["rule"]["support"]}
+            scores, actions = self.form.scores, choose
         return Probe(
-            bundle=self.bare, stage=self.name, h=self.h, rows=self.rows,
-            actions=tuple(self.part["choose"]), tailoring=self.stage.tailoring, rule=self.form,
-            at=self.stage.at, scores=self.form.scores, margin=self.study.method.margin,
-            support={item["actions"][0]: item["when"] for item in rule["support"]},
+            bundle=self.bare, stage=self.name, h=self.h, rows=self.rows, actions=actions,
+            tailoring=self.stage.tailoring, rule=self.form, at=self.stage.at, support=support,
+            scores=scores, margin=self.study.method.margin,
         )  # fmt: skip
 
 
 def _served(
-    study: StudyDocument, trajectories: Trajectories, forms: Sequence[LinearForm], bare: RuleBundle
+    study: StudyDocument, trajectories: Trajectories, forms: Sequence[Form], bare: RuleBundle
 ) -> list[_Served]:
     return [
         _Served(study, stage, part, h, rows, form, bare)
@@ -171,9 +185,15 @@ def _refuse_differences(stages: Sequence[StageParity]) -> None:
 
 
 def _refuse_cases(bundle: RuleBundle) -> None:
-    wrong = [result for result in run_cases(bundle, _EPOCH) if result.differences]
+    wrong = [result for result in run_cases(bundle, _in_force(bundle)) if result.differences]
     if wrong:
         raise EstimationError(
             f"{len(wrong)} cases do not come out as expected; the first is "
             f"{wrong[0].case.case!r}: {'; '.join(wrong[0].differences)}"
         )
+
+
+def _in_force(bundle: RuleBundle) -> Instant:
+    """Return an instant at which the version is in force: the noon of its first day."""
+    first = date.fromisoformat(bundle.document.effective_from or "1970-01-01")
+    return instant(datetime.combine(first, time(12), UTC))

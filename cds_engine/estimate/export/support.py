@@ -1,6 +1,6 @@
 """Support is the region in which the data could compare actions; outside it serving abstains."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil, floor
 from typing import Any
 
@@ -60,6 +60,14 @@ def inside(
                     f"{name} in [{labels}]" if len(seen_here) > 1 else f"{name} is {labels}"
                 )
     return " and ".join(parts)
+
+
+def outside(
+    h: StageData, rows: Bools, tailoring: Sequence[str], kinds: Mapping[str, Kind], share: float
+) -> str:
+    """Return the criterion that holds exactly where ``inside`` does not; may be empty."""
+    found = inside(h, rows, tailoring, dict(kinds), share)
+    return f"not ({found})" if found else ""
 
 
 def bands(values: "np.ndarray[Any, np.dtype[np.float64]]", kind: Kind, count: int) -> list[float]:

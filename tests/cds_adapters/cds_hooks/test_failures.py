@@ -150,8 +150,25 @@ def test_pr_08_se_09_a_log_line_is_one_json_object_with_the_decisions_id(
     served.call(hook_body(hookInstance="a\nforged line\u202e"))
     events = [json.loads(record.getMessage()) for record in caplog.records]
     assert [event["event"] for event in events] == ["decided", "lenient", "decided"]
-    assert all(set(event) <= {"event", "decision", "note"} for event in events)
+    line = {"event", "decision", "service", "outcome", "status", "duration"}
+    assert [set(event) for event in events] == [line, {"event", "decision", "note"}, line]
+    assert (events[0]["decision"], events[0]["outcome"]) == (
+        served.audit.records[0].id,
+        served.audit.records[0].outcome,
+    )
+    assert events[0]["status"] == 200
+    assert events[0]["duration"] > 0
     assert "forged" not in caplog.text
+
+
+def test_a_call_without_an_answer_has_its_line_too(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="cds_adapters.cds_hooks")
+    served = Served()
+    served.call(hook_body(hook="order-sign"))
+    [event] = [json.loads(record.getMessage()) for record in caplog.records]
+    assert (event["event"], event["outcome"], event["status"]) == ("refused", "error", 400)
+    assert event["service"] == SERVICE
+    assert event["duration"] > 0
 
 
 def test_rl_27_more_calls_than_are_worked_on_are_told_to_come_again(

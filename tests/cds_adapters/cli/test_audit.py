@@ -1,5 +1,6 @@
 """What was decided is shown again in full, and every decision can be made again."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from builders.live_service import STEPPED_CARE, ask, kept_in, live
 
 from cds_adapters.fhir.samples import STORIES, sample_patient
 from cds_adapters.storage.database import open_database
+from cds_adapters.storage.shelf import Shelf, shipped_rules
 
 VISITS = [(story, at) for story in STORIES for at in range(len(sample_patient(story).visits))]
 
@@ -37,7 +39,8 @@ def test_each_record_shows_what_was_answered(kept: tuple[str, list[Any]]) -> Non
         record = said.document
         assert set(record) == {
             "id", "at", "as_of", "frozen", "source", "hook", "service", "status", "outcome",
-            "bundle", "engine", "semantics", "duration_us", "cards", "error", "history", "decision",
+            "bundle", "engine", "semantics", "duration_us", "cards", "feedback", "error", "history",
+            "decision",
         }  # fmt: skip
         assert {name: record[name] for name in ("id", "outcome", "as_of")} == {
             name: told[name] for name in ("id", "outcome", "as_of")
@@ -58,8 +61,64 @@ def test_a_person_reads_the_path_and_what_was_known(kept: tuple[str, list[Any]])
     told = decision(answers[VISITS.index(("htn-uncontrolled", 0))])
     said = run("audit", "show", told["id"], "--database", database)
     assert said.code == 0
-    for words in (told["id"], told["outcome"], "Path", "population", "Known then", "Observation/"):
+    for words in (told["id"], told["outcome"], "Path", "Population", "Known then", "Observation/"):
         assert words in said.out
+    assert f"{told['regime']}@{told['version']}, digest {told['digest']}" in said.out
+    bundle = Shelf(shipped_rules()).find(told["regime"])
+    assert f"Action: {bundle.actions[told['action']].label}" in said.out
+    assert "holds" in said.out
+    assert "True" not in said.out, "a verdict is said in words"
+    assert "Systolic blood pressure" in said.out
+    assert "mmHg" in said.out
+    assert "Feedback: none so far" in said.out
+
+
+def test_the_reasons_of_an_abstention_and_what_is_missing_are_said(
+    kept: tuple[str, list[Any]],
+) -> None:
+    database, answers = kept
+    told = next(decision(a) for a in answers if decision(a)["outcome"] == "abstention")
+    record = run("audit", "show", told["id"], "--database", database, "--json").document
+    said = run("audit", "show", told["id"], "--database", database).out
+    for code, text, _, _ in record["decision"]["reasons"]:
+        assert f"Reason: {text} [{code}" in said
+    assert "missing (" in said
+
+
+def test_feedback_is_shown_with_the_decision_it_is_about(tmp_path: Path) -> None:
+    database = kept_in(tmp_path)
+    with live(database=database, allow_as_of=True) as client:
+        answer = ask(client, "htn-uncontrolled", 0).json()
+        item = {
+            "card": answer["cards"][0]["uuid"], "outcome": "overridden",
+            "outcomeTimestamp": "2025-06-01T12:00:00Z",
+            "overrideReason": {"reason": {"code": "patient-declined", "system": "urn:own",
+                                          "display": "The patient declined"}},
+        }  # fmt: skip
+        sent = client.post(f"/cds-services/{STEPPED_CARE}/feedback", json={"feedback": [item]})
+        assert sent.status_code == 200, sent.text
+    shown = run("audit", "show", decision(answer)["id"], "--database", database)
+    for words in ("Feedback", "overridden", "2025-06-01T12:00:00Z", "The patient declined"):
+        assert words in shown.out
+    as_json = run("audit", "show", decision(answer)["id"], "--database", database, "--json")
+    [kept_item] = as_json.document["feedback"]
+    assert (kept_item["outcome"], kept_item["reason"]) == (
+        "overridden",
+        "urn:own|patient-declined",
+    )
+
+
+def test_without_the_bundle_the_places_are_shown_and_it_is_said(
+    kept: tuple[str, list[Any]], tmp_path: Path
+) -> None:
+    database, answers = kept
+    told = decision(answers[VISITS.index(("htn-uncontrolled", 0))])
+    other = tmp_path / "activity-coaching-gym"
+    shutil.copytree(shipped_rules() / "activity-coaching-gym", other)
+    said = run("audit", "show", told["id"], "--database", database, "--rules", tmp_path)
+    assert said.code == 0
+    assert f"Action: {told['action']}" in said.out
+    assert "The rule bundle is not in the rules directory" in said.out
 
 
 def test_a_decision_that_there_is_not_cannot_be_shown(kept: tuple[str, list[Any]]) -> None:

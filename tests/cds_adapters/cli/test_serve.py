@@ -1,5 +1,6 @@
 """The service starts, is found well, keeps to the specification, and stops; so does the demo."""
 
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -33,18 +34,27 @@ def wait_until_ready(url: str, process: "subprocess.Popen[str]") -> None:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """The service as a process of its own: its address and its database."""
-    database = kept_in(tmp_path_factory.mktemp("served"))
+    folder = tmp_path_factory.mktemp("served")
+    database, log = kept_in(folder), folder / "log"
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with started("serve", "--port", port, "--database", database, "--allow-as-of") as process:
+    serve = ("serve", "--port", port, "--database", database, "--allow-as-of")
+    with log.open("w") as stderr, started(*serve, stderr=stderr) as process:
         wait_until_ready(url, process)
         yield url, database
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=20)
+    err = log.read_text()
     assert out == ""
     assert f"Uvicorn running on {url}" in err
     assert "Traceback" not in err
     assert "Patient/" not in err
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert all({"time", "level"} <= set(line) for line in lines)
+    calls = [line for line in lines if line.get("event") == "decided"]
+    assert calls
+    assert all({"decision", "service", "outcome", "status", "duration"} <= set(c) for c in calls)
+    assert {"uvicorn.error", "alembic.runtime.migration"} <= {line.get("logger") for line in lines}
     assert process.returncode in {0, -signal.SIGTERM}
 
 

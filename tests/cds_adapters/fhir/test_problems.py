@@ -160,7 +160,6 @@ def test_abatement(
             {"clinicalStatus": {"coding": [{"system": "urn:own", "code": "active"}]}},
             "clinicalStatus is missing",
         ),
-        ({"code": {"text": "high blood pressure"}}, "no code in a code system, at most text"),
         ({"onsetDateTime": "2024-02-30"}, "does not exist"),
         ({"onsetDateTime": None, "recordedDate": None}, "no time says when it was"),
         ({"modifierExtension": [{}]}, "has a modifier extension"),
@@ -171,6 +170,16 @@ def test_what_must_not_be_used_is_set_aside(fields: dict[str, Any], words: str) 
 
     assert isinstance(aside, SetAside)
     assert words in aside.reason
+
+
+@pytest.mark.parametrize("make", [a_condition, an_allergy])
+@pytest.mark.parametrize(
+    "code", [None, {"text": "kidney trouble"}, {"coding": [{"code": "K1"}], "text": "kidney"}]
+)
+def test_an_entry_in_words_alone_stays_on_the_list(make: Any, code: dict[str, Any] | None) -> None:
+    event = the_event(make(code=code))
+
+    assert (event.codes, event.ended, event.doubt) == ((), False, False)
 
 
 def test_a_site_may_code_a_status_in_a_system_of_its_own_besides() -> None:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from cds_adapters.fhir.decode import DecodedBundle, decode_bundle, merged
 from cds_adapters.fhir.record import build_record, foreign_patients, record_of
 from cds_adapters.fhir.site_map import SiteMap
+from cds_adapters.fhir.times import read_instant
 from cds_engine.history.event import Record
+from cds_engine.history.select import known_by
 from cds_engine.vocabulary.time import iso
 
 Json = dict[str, Any]
@@ -225,6 +227,33 @@ def test_different_versions_are_all_there() -> None:
         (1, "final"),
         (2, "amended"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param("1", "2", id="numbered"),
+        pytest.param("9f3a", "02bd", id="named"),
+        pytest.param(None, None, id="told apart by when they were stored"),
+    ],
+)
+@pytest.mark.parametrize("status", ["final", "preliminary", "entered-in-error"])
+def test_what_was_known_then_is_the_newest_version_stored_by_then(
+    first: str | None, second: str | None, status: str
+) -> None:
+    def version(name: str | None, stored: str, **fields: Any) -> Json:
+        meta = {"lastUpdated": stored} | ({"versionId": name} if name else {})
+        return {**an_observation(), "effectiveDateTime": "2024-01-01T08:00:00Z", "meta": meta,
+                "issued": "2024-01-01T09:00:00Z", **fields}  # fmt: skip
+
+    before = version(first, "2024-01-01T09:00:00Z")
+    after = version(second, "2024-03-01T09:00:00Z", status=status)
+    found = record(after, before)
+
+    known, _ = known_by(found.events, read_instant("2024-02-01T00:00:00Z"))
+    assert [event.status for event in known] == ["final"]
+    later, left_out = known_by(found.events, read_instant("2024-03-01T09:00:00Z"))
+    assert [e.status for e in later] + [why for _, why in left_out] == [status]
 
 
 def test_one_version_told_in_two_ways_is_two_events() -> None:

@@ -27,6 +27,19 @@ def test_a_system_may_be_written_short_or_in_full() -> None:
         assert codes(site, (LOINC, "55284-4")) == ("loinc|55284-4", "loinc|85354-9")
 
 
+@pytest.mark.parametrize(
+    ("oid", "code"),
+    [
+        ("2.16.840.1.113883.6.1", "loinc|1"),
+        ("2.16.840.1.113883.6.96", "snomed|1"),
+        ("2.16.840.1.113883.6.88", "rxnorm|1"),
+    ],
+)
+def test_a_system_named_by_its_object_identifier_is_the_same_system(oid: str, code: str) -> None:
+    assert codes(SiteMap(), (f"urn:oid:{oid}", "1")) == (code,)
+    assert codes(SiteMap(), ("urn:oid:2.999", "1")) == ("urn:oid:2.999|1",)
+
+
 def test_a_code_without_a_system_counts_only_if_the_site_says_what_it_means() -> None:
     site = SiteMap(codes={"|SBP": ("loinc|8480-6",)})
 

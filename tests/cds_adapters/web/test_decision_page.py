@@ -323,7 +323,7 @@ def test_evaluated_again_a_changed_record_names_the_fields_that_differ(
 
 def test_a_decision_of_other_semantics_may_rightly_differ(visit: Visit) -> None:
     record = put(visit, HIGH)
-    changed = record.decision.replace(b'"semantics":1', b'"semantics":0')
+    changed = record.decision.replace(b'"semantics":2', b'"semantics":0')
     visit.audit.put(replace(record, decision=changed, semantics=0))
     answer = press(visit, record)
     assert "made under decision semantics 0" in answer

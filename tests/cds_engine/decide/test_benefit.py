@@ -144,8 +144,8 @@ def test_an_abstention_has_no_benefit() -> None:
         pytest.param(SCORES, {"contrasts": {"reference": "a1", "coefficients": [["a0", "n0"]],
                                             "covariance": [[-1]]}},
                      "a variance is negative", id="negative variance"),
-        pytest.param(LIST, {"groups": [{"when": "n0 > 1", "n": {"a3": 1}}]}, "a3",
-                     id="action that cannot be chosen"),
+        pytest.param(LIST, {"groups": [{"when": "n0 > 1", "n": {"a9": 1}}]}, "a9",
+                     id="action that is not there"),
         pytest.param(LIST, {"groups": [{"when": "n0 > 1", "n": {"a0": 1}, "benefit":
                                         {"action": "a0", "against": "a1", "estimate": 5, "low": 1,
                                          "high": 2}}]},

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from builders.records import (
     ACTIONS,
+    AS_OF,
     HYPERTENSION,
     LIFESTYLE,
     LISINOPRIL,
@@ -12,6 +13,7 @@ from builders.records import (
     a_dispense,
     a_prescription,
     a_procedure,
+    a_record,
     a_variable,
     advice,
     an_action,
@@ -21,12 +23,15 @@ from builders.records import (
     value_of,
 )
 
-from cds_engine.history.event import Event
+from cds_engine.history.event import UNCODED, Event
+from cds_engine.history.extract import HistoryTaker
 from cds_engine.history.value import Known, Missing
 from cds_engine.vocabulary.value import Span
+from cds_engine.vocabulary.variable import Variable
 
 NO = a_variable("condition", absent=False)
 UNKNOWN = a_variable("condition", absent="unknown")
+ALLERGY = a_variable("allergy", codes=["rxnorm|29046"], absent=False)
 EVER = a_variable("condition", absent=False, take="ever")
 RESOLVED: dict[str, Any] = {"ended": True, "status": "resolved"}
 
@@ -48,6 +53,51 @@ class TestConditions:
     )
     def test_one_on_the_list_is_present(self, event: Event) -> None:
         assert value_of(NO, event) is True
+
+    @pytest.mark.parametrize("variable", [NO, UNKNOWN, EVER])
+    def test_an_entry_in_words_alone_may_be_what_is_looked_for(self, variable: Variable) -> None:
+        words, more = (an_event("condition", (), None, source=f"Condition/{n}") for n in (1, 2))
+        found = find(variable, words)
+        assert isinstance(found, Missing)
+        assert (found.reason, found.detail) == (
+            "unresolved",
+            "1 entry of the problem list has no code that can be read and may be this; "
+            "give it a code",
+        )
+        assert [reading.source for reading in found.readings] == ["Condition/1"]
+        assert "2 entries of the problem list have no code" in find(variable, words, more, words).detail  # type: ignore[union-attr]
+
+    def test_an_entry_in_words_takes_nothing_from_one_with_a_code(self) -> None:
+        words = an_event("condition", (), None, source="Condition/9")
+        for variable in (NO, UNKNOWN, EVER):
+            assert value_of(variable, words, a_condition()) is True
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            pytest.param(an_event("condition", (), None, **RESOLVED), id="it is over"),
+            pytest.param(an_event("condition", (), None, status="refuted"), id="it was taken back"),
+            pytest.param(an_event("allergy", (), None), id="it stands on the other list"),
+            pytest.param(an_event("condition", (), "2025-06-16"), id="not recorded yet"),
+        ],
+    )
+    def test_an_entry_in_words_that_does_not_count_leaves_nothing_open(self, words: Event) -> None:
+        assert value_of(NO, words) is False
+
+    def test_a_resolved_entry_in_words_may_have_been_it_once(self) -> None:
+        assert reason_of(EVER, an_event("condition", (), None, **RESOLVED)) == "unresolved"
+
+    def test_an_allergy_in_words_leaves_every_allergy_open(self) -> None:
+        found = find(ALLERGY, an_event("allergy", (), None, source="AllergyIntolerance/1"))
+        assert isinstance(found, Missing)
+        assert "1 entry of the allergy list has no code" in found.detail
+        assert value_of(ALLERGY) is False
+
+    def test_an_entry_in_words_is_listed_among_what_was_set_aside(self) -> None:
+        words = an_event("condition", (), None, source="Condition/9")
+        later = an_event("condition", (), "2025-06-16", source="Condition/10")
+        history = HistoryTaker({"x": NO}, {}).take(a_record(words, later), AS_OF)
+        assert history.set_aside == (("Condition/9", UNCODED),)
 
     def test_none_on_the_list_means_what_the_variable_says(self) -> None:
         assert find(NO) == Known(value=False, note="not on the list")

@@ -268,7 +268,9 @@ class TestRounding:
             (139.6, 0, 140),
             (139.4, 0, 139),
             (139.6, 1, 139.6),
-            (5.555, 2, 5.55),
+            (5.555, 2, 5.56),
+            (5.55, 1, 5.6),
+            (139.95, 1, 140),
             (-0.001, 2, 0),
             (0.1 + 0.2, 2, 0.3),
         ],
@@ -325,7 +327,16 @@ class TestSpans:
 
     def test_a_mean_that_is_rounded_reaches_its_end(self) -> None:
         readings = [a_reading(Span(high=v, high_open=True), at=f"2025-06-0{v}") for v in (4, 5)]
-        assert value_of(a_variable(take="mean", digits=0, **MONTH), *readings) == Span(high=4)
+        assert value_of(a_variable(take="mean", digits=0, **MONTH), *readings) == Span(high=5)
+
+    def test_a_mean_is_rounded_once_and_as_decimals(self) -> None:
+        readings = [a_reading(v, at=f"2025-06-0{at}") for at, v in ((1, 0.1), (2, 0.2))]
+        assert value_of(a_variable(take="mean", digits=1, **MONTH), *readings) == 0.2
+
+    def test_a_converted_number_is_rounded_as_the_product_of_decimals(self) -> None:
+        variable = a_variable(unit="mmol/L", units={"mg/dL": 0.0555}, digits=1)
+        found = value_of(variable, a_reading(100, unit=ucum("mg/dL")))
+        assert found == 5.6  # 100 * 0.0555 is 5.55
 
     @pytest.mark.parametrize("take", ["change", "slope"])
     def test_a_trend_needs_numbers(self, take: str) -> None:
@@ -357,6 +368,22 @@ class TestAnswers:
     def test_two_answers_at_one_time_conflict(self) -> None:
         a, b = (a_reading(v, source=v) for v in ("loinc|LA33-6", "loinc|LA32-8"))
         assert reason_of(self.VARIABLE, a, b) == "conflicting"
+
+    @pytest.mark.parametrize(
+        ("codes", "label"),
+        [
+            ("loinc|LA33-6\nurn:own|Y", "yes"),
+            ("urn:own|Y\nloinc|LA33-6", "yes"),
+        ],
+    )
+    def test_any_code_of_an_answer_may_be_the_listed_one(self, codes: str, label: str) -> None:
+        assert value_of(self.VARIABLE, a_reading(codes)) == label
+
+    def test_rl_16_codes_of_one_answer_that_contradict_each_other_conflict(self) -> None:
+        found = find(self.VARIABLE, a_reading("loinc|LA32-8\nloinc|LA33-6"))
+        assert isinstance(found, Missing)
+        assert found.reason == "conflicting"
+        assert found.detail == "the codes of one answer contradict each other"
 
     @pytest.mark.parametrize("value", ["loinc|LA33-6", True])
     def test_an_answer_is_no_number(self, value: str | bool) -> None:

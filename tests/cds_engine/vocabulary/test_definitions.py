@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from builders.records import an_action
 
-from cds_engine.vocabulary.action import action_faults
+from cds_engine.vocabulary.action import Action, action_faults
 from cds_engine.vocabulary.variable import Variable, variable_faults
 
 ACTIONS = frozenset({"add_ace", "lifestyle"})
@@ -228,3 +228,14 @@ ORDER = {"resource": "MedicationRequest", "code": "rxnorm|1"}
 )
 def test_an_action_is_checked_alike(name: str, fields: dict[str, Any], expected: list[str]) -> None:
     assert [str(fault) for fault in action_faults(name, an_action(**fields))] == expected
+
+
+def test_codes_are_compared_in_one_form_however_a_bundle_writes_them() -> None:
+    variable = Variable.model_validate(
+        {"from": "observation", "codes": ("http://loinc.org|1", "urn:oid:2.16.840.1.113883.6.96|2"),
+         "answers": {"http://snomed.info/sct|3": "yes"}}
+    )  # fmt: skip
+    assert variable.codes == ("loinc|1", "snomed|2")
+    assert variable.answers == {"snomed|3": "yes"}
+    action = Action.model_validate({"label": "x", "seen_as": ("http://snomed.info/sct|4",)})
+    assert action.seen_as == ("snomed|4",)

@@ -1,0 +1,156 @@
+"""The pieces of a shard become its patients' records, by the same code that serves."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+import msgspec
+from msgspec import Raw
+
+from cds_adapters.bulk.job import Job
+from cds_adapters.bulk.medications import Medications
+from cds_adapters.bulk.rejects import Reject, reject
+from cds_adapters.bulk.scan import read_report
+from cds_adapters.bulk.spill import Piece, read_blocks
+from cds_adapters.fhir.decode import DecodedBundle, add_url, decode_resource
+from cds_adapters.fhir.elements import Reference
+from cds_adapters.fhir.record import record_of
+from cds_adapters.fhir.references import local_reference
+from cds_adapters.fhir.resources import OfMedication, UsedResource
+from cds_engine.history.event import Event, Person, Record
+from cds_engine.replay.points import Patient
+
+_event = msgspec.msgpack.Decoder(Event).decode
+_person = msgspec.msgpack.Decoder(Person).decode
+_reference = msgspec.json.Decoder(Reference).decode
+_NO_RAW = Raw()
+
+
+class ShardReader:
+    """Reads the patients of one shard.
+
+    Attributes:
+        rejects: resources that turned out to be damaged once they were read in full.
+    """
+
+    def __init__(self, job: Job, shard: int) -> None:
+        self._job = job
+        self._shard = shard
+        self._site = job.site()
+        self._medications = Medications(job.work)
+        self.rejects: list[Reject] = []
+
+    def patients(self) -> Iterator[Patient]:
+        """Yield every patient of the shard, one at a time."""
+        found: dict[str, list[tuple[Piece, int]]] = {}
+        for piece, number in self._pieces():
+            found.setdefault(piece.patient, []).append((piece, number))
+        for patient in sorted(found):
+            yield self._patient(patient, found.pop(patient))
+
+    def _pieces(self) -> Iterator[tuple[Piece, int]]:
+        for number in range(len(self._job.export.files)):
+            for path in (self._job.spill(number), self._job.second_spill(number)):
+                for piece in read_blocks(path, read_report(path).blocks, self._shard):
+                    yield piece, number
+
+    def _patient(self, patient: str, pieces: list[tuple[Piece, int]]) -> Patient:
+        events = [piece for piece, _ in pieces if piece.kind == "e"]
+        persons = [piece for piece, _ in pieces if piece.kind == "p"]
+        resources = [(p, n) for p, n in pieces if p.kind in "rd"]
+        if not events and not persons:
+            return self._of_resources(patient, resources)
+        told = self._of_events(patient, events, persons)
+        if not resources:
+            return told
+        more = self._of_resources(patient, resources)
+        record = replace(more.record, events=more.record.events + told.record.events)
+        return Patient(record, {**more.encounters, **told.encounters})
+
+    def _of_events(self, patient: str, events: list[Piece], persons: list[Piece]) -> Patient:
+        gaps = dict(self._job.gaps)
+        people = {_person(piece.data) for piece in persons}
+        if len(people) != 1:
+            words = "there is no person to take the patient's facts from"
+            gaps["kind:patient"] = "persons contradict each other" if people else words
+        person = people.pop() if len(people) == 1 else Person(patient)
+        told = tuple(_event(piece.data) for piece in events)
+        written = {_event(p.data).source: p.encounter for p in events if p.encounter}
+        return Patient(Record(person, told, (), gaps), written)
+
+    def _of_resources(self, patient: str, pieces: list[tuple[Piece, int]]) -> Patient:
+        urls = _urls(piece for piece, _ in pieces)
+        resources: list[UsedResource] = []
+        parts: list[DecodedBundle] = []
+        names: set[str] = set()
+        for piece, number in pieces:
+            part = self._decoded(piece, number)
+            resources += part.resources
+            parts.append(part)
+            names |= _referred(part.resources, urls)
+        for piece in self._medications.find(sorted(names)):
+            part = decode_resource(piece.data, piece.patient, piece.full_url, unique=True)
+            resources += part.resources
+            parts.append(part)
+        troubles = tuple(trouble for part in parts for trouble in part.troubles)
+        body = DecodedBundle(tuple(resources), urls, troubles=troubles)
+        record = record_of(body, patient, self._site, self._job.gaps)
+        return Patient(record, written_in(resources, urls))
+
+    def _decoded(self, piece: Piece, number: int) -> DecodedBundle:
+        file = self._job.export.files[number].name
+        place = f"{file}:{piece.line}" + (f" entry {piece.entry}" if piece.entry >= 0 else "")
+        part = decode_resource(piece.data, place, piece.full_url, unique=True)
+        if piece.kind == "r":
+            self.rejects += [
+                reject(file, piece.line, piece.entry, trouble.reason, piece.data, attributed=True)
+                for trouble in part.troubles
+            ]
+        return part
+
+
+def written_in(resources: Iterable[UsedResource], urls: Mapping[str, str]) -> dict[str, str]:
+    """Return source -> source of the encounter that it names."""
+    found: dict[str, str] = {}
+    for resource in resources:
+        field_name = "other_context" if isinstance(resource, OfMedication) else "other_encounter"
+        raw = getattr(resource, field_name, None) or getattr(resource, "other_encounter", _NO_RAW)
+        if raw is None or not bytes(raw):
+            continue
+        encounter = _encounter(raw, urls)
+        if encounter is not None:
+            found[f"{type(resource).__name__}/{resource.id}"] = encounter
+    return found
+
+
+def _encounter(raw: Raw, urls: Mapping[str, str]) -> str | None:
+    """Return the source of the encounter that a reference names; None if it names none."""
+    try:
+        reference = _reference(raw).reference
+    except msgspec.DecodeError:
+        return None
+    if reference is None:
+        return None
+    name = urls.get(reference, reference)
+    if name.startswith("urn:uuid:"):
+        return f"Encounter/{name.removeprefix('urn:uuid:')}"
+    return local_reference(name, "Encounter")
+
+
+def _urls(pieces: Iterable[Piece]) -> dict[str, str]:
+    """Return what the addresses in all Bundles that speak of one patient stand for."""
+    urls: dict[str, str] = {}
+    for piece in pieces:
+        for url, name in (piece.urls or {}).items():
+            add_url(urls, url, name)
+    return urls
+
+
+def _referred(resources: Iterable[UsedResource], urls: Mapping[str, str]) -> set[str]:
+    """Return the names of the Medications that resources refer to."""
+    stated = {
+        resource.medication_reference.reference
+        for resource in resources
+        if isinstance(resource, OfMedication) and resource.medication_reference is not None
+    }
+    local = (local_reference(urls.get(name) or name, "Medication") for name in stated if name)
+    return {name for name in local if name is not None}

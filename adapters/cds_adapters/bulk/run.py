@@ -1,0 +1,267 @@
+"""An export is replayed: laid out by patient, decided shard by shard, written with its manifest.
+
+Whatever is done is on disk. A run that was killed goes on from there, and comes to the same bytes.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from cds_adapters.bulk.gaps import Lacking, lacking, read_manifest
+from cds_adapters.bulk.job import Job
+from cds_adapters.bulk.manifest import manifest_of
+from cds_adapters.bulk.medications import lay_out
+from cds_adapters.bulk.parquet import join_shards
+from cds_adapters.bulk.rejects import Reject, as_lines
+from cds_adapters.bulk.request import ReplayRequest, canonical
+from cds_adapters.bulk.scan import Scanned, is_scanned, read_report, scan_file
+from cds_adapters.bulk.shards import ShardReport, replay_one, shard_report
+from cds_adapters.bulk.sources import BulkError, Export, find_export
+from cds_adapters.bulk.spill import write_whole
+from cds_adapters.bulk.twice import fetch_other_versions
+from cds_adapters.bulk.vocabulary import Survey
+from cds_adapters.fhir.errors import NotUsedError
+from cds_adapters.fhir.times import read_instant
+from cds_engine.vocabulary.time import Instant
+
+DECISIONS = "decisions.parquet"
+REJECTS = "rejects.ndjson"
+VOCABULARY = "vocabulary.json"
+MANIFEST = "manifest.json"
+WORK = ".cds-engine-work"
+
+_Told = TypeVar("_Told")
+
+
+class Progress(Protocol):
+    """Is told how far a step has come."""
+
+    def __call__(self, step: str, done: int, total: int, /) -> None:
+        """Take notice; ``done`` and ``total`` are bytes while reading, else shards."""
+
+
+def in_silence(_step: str, _done: int, _total: int, /) -> None:
+    """Take no notice."""
+
+
+@dataclass(frozen=True)
+class ReplayResult:
+    """What a replay came to.
+
+    Attributes:
+        out: the folder with the files.
+        manifest: what ``manifest.json`` says.
+        warnings: what a reader of the figures must know.
+        survey: the vocabulary check.
+    """
+
+    out: Path
+    rows: int
+    manifest: dict[str, Any]
+    warnings: tuple[str, ...]
+    survey: Survey
+
+
+def replay(request: ReplayRequest, progress: Progress = in_silence) -> ReplayResult:
+    """Replay an export; write ``decisions.parquet``, ``manifest.json`` and what goes with them.
+
+    Raises:
+        BulkError: if the export cannot be read, or too much of it is damaged.
+    """
+    export = find_export(request.data)
+    job = _job(request, export)
+    _prepare(request, export, job)
+    scans = _scan_all(request, job, progress)
+    _refuse_damaged(request, scans, [])
+    job, lacks = _completed(request, job, scans)
+    _make_ready(job, scans)
+    reports = _replay_all(request, job, progress)
+    rejects = _refuse_damaged(request, scans, reports)
+    return _finish(request, job, scans, reports, rejects, lacks)
+
+
+def _job(request: ReplayRequest, export: Export) -> Job:
+    return Job(
+        export=export,
+        bundles=request.bundles,
+        settings=request.settings,
+        work=request.out / WORK,
+        shards=request.shards_for(export),
+        codes=dict(request.codes),
+        time_zone=request.time_zone,
+        engine=request.engine,
+    )
+
+
+def _prepare(request: ReplayRequest, export: Export, job: Job) -> None:
+    """Make the work folder; what another replay left in it is of no use and goes."""
+    plan, path = request.plan(export), job.work / "plan.json"
+    try:
+        if job.work.exists() and not (path.exists() and path.read_bytes() == plan):
+            shutil.rmtree(job.work)
+        job.work.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            write_whole(path, plan)
+        for name in (MANIFEST, DECISIONS):
+            (request.out / name).unlink(missing_ok=True)
+    except OSError as fault:
+        raise BulkError(
+            f"{request.out} cannot be written ({fault.strerror}); name another folder"
+        ) from fault
+
+
+def _scan_all(request: ReplayRequest, job: Job, progress: Progress) -> list[Scanned]:
+    sizes = [file.size for file in job.export.files]
+    numbers = range(len(sizes))
+    todo = [number for number in numbers if not is_scanned(job, number)]
+    done, total = sum(sizes) - sum(sizes[n] for n in todo), sum(sizes)
+    progress("reading", done, total)
+    # the largest files first, so that no process is left alone with one at the end
+    ordered = sorted(todo, key=lambda number: -sizes[number])
+    for number in _in_parallel(request.jobs, scan_file, job, ordered):
+        done += sizes[number]
+        progress("reading", done, total)
+    return [read_report(job.spill(number)) for number in numbers]
+
+
+def _completed(request: ReplayRequest, job: Job, scans: Sequence[Scanned]) -> tuple[Job, Lacking]:
+    """Return the job with what only all files together tell: where the records end, what lacks."""
+    settings = request.settings
+    if settings.data_until is None:
+        settings = replace(settings, data_until=_data_until(job.export, scans))
+    lacks = lacking(job.export, scans, job.rules(), request.complete, accept_cut=request.accept_cut)
+    return replace(job, settings=settings, gaps=lacks.gaps), lacks
+
+
+def _data_until(export: Export, scans: Sequence[Scanned]) -> Instant | None:
+    """Return when the records end: when the export was taken, or else the last encounter."""
+    taken = read_manifest(export).at
+    if taken:
+        try:
+            return read_instant(taken)
+        except NotUsedError:
+            return None
+    return max((scan.latest for scan in scans if scan.latest is not None), default=None)
+
+
+def _make_ready(job: Job, scans: Sequence[Scanned]) -> None:
+    """Do what lies between reading and replaying, once."""
+    mark = job.work / "ready"
+    if mark.exists():
+        return
+    fetch_other_versions(job)
+    lay_out(((job.spill(n), scan.blocks) for n, scan in enumerate(scans)), job.work)
+    write_whole(mark, b"")
+
+
+def _replay_all(request: ReplayRequest, job: Job, progress: Progress) -> list[ShardReport]:
+    todo = [shard for shard in range(job.shards) if shard_report(job, shard) is None]
+    done = job.shards - len(todo)
+    progress("deciding", done, job.shards)
+    for _ in _in_parallel(request.jobs, replay_one, job, todo):
+        done += 1
+        progress("deciding", done, job.shards)
+    found = [shard_report(job, shard) for shard in range(job.shards)]
+    return [report for report in found if report is not None]
+
+
+def _in_parallel(
+    jobs: int, work: Callable[[Job, int], _Told], job: Job, numbers: Sequence[int]
+) -> Iterator[_Told]:
+    if jobs == 1 or len(numbers) < 2:
+        for number in numbers:
+            yield work(job, number)
+        return
+    from joblib import Parallel, delayed  # noqa: PLC0415 - costs time, and one process needs none
+
+    run = Parallel(n_jobs=jobs, return_as="generator", batch_size=1, pre_dispatch="2*n_jobs")
+    yield from run(delayed(work)(job, number) for number in numbers)
+
+
+def _refuse_damaged(
+    request: ReplayRequest, scans: Sequence[Scanned], reports: Sequence[ShardReport]
+) -> list[Reject]:
+    """Return all rejects; refuse to go on where they are too large a share of the lines."""
+    rejects = [one for scan in scans for one in scan.rejects]
+    rejects += [one for report in reports for one in report.rejects]
+    lines = sum(scan.lines for scan in scans)
+    if len(rejects) > request.max_damaged * lines:
+        write_whole(request.out / REJECTS, as_lines(rejects))
+        first = ", ".join(f"{one.place} ({one.reason})" for one in _in_order(rejects)[:3])
+        raise BulkError(
+            f"{len(rejects)} of {lines} lines are damaged, which is more than "
+            f"{request.max_damaged:.2%}: {first}, ...; all are in {request.out / REJECTS}. Export "
+            "again, or allow more with --max-damaged"
+        )
+    return rejects
+
+
+def _in_order(rejects: Sequence[Reject]) -> list[Reject]:
+    return sorted(rejects, key=lambda one: (one.file, one.line, one.entry))
+
+
+def _finish(
+    request: ReplayRequest,
+    job: Job,
+    scans: Sequence[Scanned],
+    reports: Sequence[ShardReport],
+    rejects: Sequence[Reject],
+    lacks: Lacking,
+) -> ReplayResult:
+    out = request.out
+    rows = join_shards([job.shard(n) for n in range(job.shards)], out / DECISIONS)
+    write_whole(out / REJECTS, as_lines(rejects))
+    told = _survey(scans, reports)
+    write_whole(out / VOCABULARY, canonical(told.plain()))
+    warnings = (*lacks.warnings, *_warnings(scans, reports, rejects, told))
+    outputs = [out / name for name in (DECISIONS, REJECTS, VOCABULARY)]
+    found = manifest_of(request, job, scans, reports, rejects, outputs, warnings)
+    write_whole(out / MANIFEST, canonical(found))
+    shutil.rmtree(job.work)
+    return ReplayResult(out, rows, found, warnings, told)
+
+
+def _survey(scans: Sequence[Scanned], reports: Sequence[ShardReport]) -> Survey:
+    told = Survey()
+    for report in reports:
+        told.add(report.survey)
+    told.unmapped = Counter()
+    for scan in scans:
+        told.unmapped.update(scan.unmapped)
+    return told
+
+
+def _warnings(
+    scans: Sequence[Scanned],
+    reports: Sequence[ShardReport],
+    rejects: Sequence[Reject],
+    told: Survey,
+) -> Iterator[str]:
+    """Yield what a reader of the figures must know."""
+    nobody = sum(not one.attributed for one in rejects)
+    if rejects:
+        yield f"{len(rejects)} damaged lines were set aside; they are in {REJECTS}"
+    if nobody:
+        yield (
+            f"{nobody} of them name no patient; whose records lack them is not known, and no "
+            "decision says so"
+        )
+    if refused := sum(scan.refused for scan in scans):
+        yield f"the export holds {refused} reports of failures by the server that made it"
+    if nowhere := told.nowhere():
+        yield f"found for no patient: {', '.join(nowhere)}; map local codes in the site's settings"
+    decisions: Counter[str] = Counter()
+    for report in reports:
+        decisions.update(report.decisions)
+    if not sum(decisions.values()):
+        yield "there is no decision point; see the counts of encounters and why they are none"
+    elif all(name.startswith("not_applicable") for name in decisions):
+        yield "no decision point is in the regime's population"
+    for name in ("encounters without an end", "encounters without a day of their start"):
+        if count := sum(report.counts.get(name, 0) for report in reports):
+            yield f"{count} {name} are no decision points"
+    if differing := sum(len(report.differences) for report in reports):
+        yield f"{differing} rows are decided otherwise by the scalar evaluator: report this fault"

@@ -1,0 +1,76 @@
+"""One shard is replayed on its own, and its rows are on disk as a whole or not at all."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from cds_adapters.bulk.job import Job
+from cds_adapters.bulk.parquet import write_shard
+from cds_adapters.bulk.patients import ShardReader
+from cds_adapters.bulk.rejects import Reject
+from cds_adapters.bulk.spill import write_whole
+from cds_adapters.bulk.vocabulary import survey
+from cds_engine.replay.engine import HistoryEngine, ScalarEngine
+from cds_engine.replay.shard import replay_shard
+
+ENGINES: Mapping[str, Callable[[], HistoryEngine]] = {"scalar": ScalarEngine}
+"""Name -> engine; all give the same answers."""
+
+
+@dataclass
+class ShardReport:
+    """What one shard came to, besides its rows.
+
+    Attributes:
+        counts: what was met, counted by words.
+        checked, differences: see ``cds_engine.replay.shard.ShardRows``.
+        decisions: outcome, and ``outcome: reason``, of the decisions -> how often.
+        survey: the vocabulary check, as ``Survey.plain`` writes it.
+    """
+
+    rows: int
+    counts: dict[str, int]
+    checked: int
+    differences: list[str]
+    decisions: dict[str, int]
+    rejects: list[Reject]
+    survey: dict[str, Any] = field(default_factory=dict)
+
+
+_decode = msgspec.json.Decoder(ShardReport).decode
+
+
+def shard_report(job: Job, shard: int) -> ShardReport | None:
+    """Return what a shard came to; None if it is not done."""
+    path = job.shard(shard).with_suffix(".json")
+    return _decode(path.read_bytes()) if path.exists() else None
+
+
+def replay_one(job: Job, shard: int) -> tuple[int, int]:
+    """Replay a shard; return its number and how many rows it gave. The report is written last."""
+    reader = ShardReader(job, shard)
+    patients = list(reader.patients())
+    rules = job.rules()
+    found = replay_shard(patients, rules, job.settings, ENGINES[job.engine]())
+    write_shard(job.shard(shard), found.columns)
+    decisions: dict[str, int] = {}
+    columns = found.columns
+    for outcome, code in zip(
+        columns["decision.outcome"].values, columns["decision.code"].values, strict=True
+    ):
+        name = outcome if code is None else f"{outcome}: {code}"
+        decisions[name] = decisions.get(name, 0) + 1
+    told = survey(rules[0], (patient.record for patient in patients))
+    report = ShardReport(
+        rows=found.rows,
+        counts=dict(found.counts),
+        checked=found.checked,
+        differences=list(found.differences),
+        decisions=decisions,
+        rejects=reader.rejects,
+        survey=told.plain(shown=None),
+    )
+    write_whole(job.shard(shard).with_suffix(".json"), msgspec.json.encode(report))
+    return shard, found.rows

@@ -1,0 +1,204 @@
+"""What cohort and replay share: options read and checked, progress shown, results said."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cds_adapters.bulk.job import BundleFiles
+from cds_adapters.bulk.request import ReplayRequest
+from cds_adapters.bulk.run import Progress, ReplayResult, in_silence
+from cds_adapters.bulk.run import replay as run_replay
+from cds_adapters.cli.bundles import find_bundle
+from cds_adapters.cli.output import FINDINGS, FINE, complain, print_json, say, table
+from cds_adapters.cli.patients import site_map
+from cds_adapters.clock import parse_instant
+from cds_adapters.site import read_site
+from cds_adapters.storage.shelf import shipped_rules
+from cds_engine.errors import DurationError
+from cds_engine.replay.settings import ReplayError, ReplaySettings, encounter_code
+from cds_engine.vocabulary.time import Duration, Instant, parse_duration
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a replay as they stand on the command line."""
+
+    classes: list[str]
+    types: list[str]
+    instant: str
+    offset: str | None
+    first: str | None
+    last: str | None
+    every: str | None
+    window: str | None
+    horizon: str | None
+    horizon_from: str
+    tolerance: str | None
+    data_until: str | None
+    recheck: float
+    seed: int
+    jobs: int
+    max_damaged: float
+    complete: list[str]
+    accept_cut: bool
+
+    def settings(self) -> ReplaySettings:
+        """Return them as the engine knows them; raises CDSError naming the option at fault."""
+        plain = ReplaySettings()
+        return ReplaySettings(
+            points="schedule" if self.every or self.first or self.last else "encounter",
+            classes=tuple(encounter_code(code, "act") for code in self.classes),
+            types=tuple(encounter_code(code, "snomed") for code in self.types),
+            end=_one_of("--instant", self.instant, ("start", "end")) == "end",
+            offset=_duration("--offset", self.offset) or plain.offset,
+            first=_instant(self.first),
+            last=_instant(self.last),
+            every=_duration("--every", self.every),
+            window=_duration("--window", self.window) or plain.window,
+            horizon=_duration("--horizon", self.horizon),
+            from_start=_one_of("--horizon-from", self.horizon_from, ("decision", "start"))
+            == "start",
+            tolerance=_duration("--tolerance", self.tolerance) or plain.tolerance,
+            data_until=_instant(self.data_until),
+            recheck=self.recheck,
+            seed=self.seed,
+        )
+
+
+def _one_of(option: str, given: str, known: tuple[str, ...]) -> str:
+    if given not in known:
+        raise ReplayError(f"{option} is {given!r}; say {' or '.join(known)}")
+    return given
+
+
+def _duration(option: str, text: str | None) -> Duration | None:
+    try:
+        return None if text is None else parse_duration(text)
+    except DurationError as fault:
+        raise ReplayError(f"{option}: {fault}") from fault
+
+
+def _instant(text: str | None) -> Instant | None:
+    return None if text is None else parse_instant(text)
+
+
+def run(
+    data: str,
+    addresses: list[str],
+    out: Path,
+    rules: Path | None,
+    settings: Path | None,
+    options: Options,
+    *,
+    as_json: bool,
+    after: Callable[[ReplayResult], None] | None = None,
+) -> int:
+    """Replay and say what came of it; a difference found by the second check is a finding."""
+    site = read_site(settings, {"rules": rules})
+    site_map(site)
+    request = ReplayRequest(
+        data=data,
+        bundles=tuple(bundle_files(address, site.rules) for address in addresses),
+        out=out,
+        settings=options.settings(),
+        jobs=options.jobs,
+        max_damaged=options.max_damaged,
+        complete=tuple(options.complete),
+        accept_cut=options.accept_cut,
+        codes=site.codes,
+        time_zone=site.time_zone,
+    )
+    with progress(quiet=as_json or not sys.stderr.isatty()) as told:
+        result = run_replay(request, told)
+    if after is not None:
+        after(result)
+    if as_json:
+        print_json({"out": str(result.out), **result.manifest})
+    else:
+        _say(result)
+    return FINDINGS if result.manifest["checked_again"]["differences"] else FINE
+
+
+def bundle_files(address: str, rules: Path | None) -> BundleFiles:
+    """Return the files of a bundle that was found to be sound."""
+    bundle = find_bundle(address, rules)
+    path = Path(address)
+    if path.exists():
+        folder = path if path.is_dir() else path.parent
+    else:
+        folder = (rules or shipped_rules()) / bundle.regime / bundle.version
+    return tuple((name, (folder / name).read_bytes()) for name in bundle.manifest)
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Progress]:
+    """Show how far a replay is, with its rate and the time left; nothing where ``quiet``."""
+    if quiet:
+        yield in_silence
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    tasks: dict[str, TaskID] = {}
+
+    def show(step: str, done: int, total: int) -> None:
+        if step not in tasks:
+            tasks[step] = bars.add_task(step, total=total, told="")
+        bars.update(tasks[step], completed=done)
+        speed = bars.tasks[tasks[step]].speed or 0.0
+        bars.update(tasks[step], told=_told(step, done, total, speed))
+
+    with bars:
+        yield show
+
+
+def _told(step: str, done: int, total: int, speed: float) -> str:
+    if step == "reading":
+        return f"{done / 1e6:.1f} of {total / 1e6:.1f} MB, {speed / 1e6:.1f} MB/s"
+    return f"{done} of {total} shards, {speed:.2f}/s"
+
+
+def _say(result: ReplayResult) -> None:
+    found = result.manifest
+    say(f"{result.rows} decision points in {result.out / 'decisions.parquet'}")
+    _counts("Decisions", found["decisions"])
+    _counts("Patients, encounters, actions and outcomes", found["counts"])
+    rows = [
+        [
+            name,
+            str(item.patients),
+            str(item.known),
+            _commonest(item.units),
+            _commonest(item.missing),
+        ]
+        for name, item in result.survey.variables.items()
+    ]
+    table("Vocabulary", ["variable", "on record", "usable", "units", "missing because"], rows)
+    unmapped = result.survey.plain()["unmapped"]
+    _counts("Commonest codes that the bundle does not use", unmapped)
+    checked = found["checked_again"]
+    say(f"{checked['rows']} rows decided again, {checked['differences']} differences")
+    for warning in result.warnings:
+        complain(warning)
+
+
+def _counts(title: str, counts: dict[str, int]) -> None:
+    if counts:
+        table(title, ["", "number"], [[name, str(count)] for name, count in counts.items()])
+
+
+def _commonest(counts: Any) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in counts.most_common())

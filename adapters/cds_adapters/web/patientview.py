@@ -1,0 +1,224 @@
+"""The rewind page: what was known about a patient at an instant, and what regimes said on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.datastructures import QueryParams
+
+from cds_adapters.clock import InstantError, parse_instant
+from cds_adapters.web.account import Account, account
+from cds_adapters.web.words import GAPS, Calendar
+from cds_engine.bundle.model import RuleBundle
+from cds_engine.decide.decision import Decision
+from cds_engine.decide.regime import Regime
+from cds_engine.history.event import Event, Record
+from cds_engine.history.select import known_by
+from cds_engine.history.value import Finding, History, Known
+from cds_engine.vocabulary.time import Instant, iso
+from cds_engine.vocabulary.units import unit_words
+from cds_engine.vocabulary.value import value_text
+
+_EVER: Instant = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the address asks for.
+
+    Attributes:
+        as_of: the instant; now where none can be read.
+        text: the instant as it was typed.
+        regime: the regime to show in full; empty for the first that applies.
+        problem: why the instant cannot be used; empty where it can.
+    """
+
+    as_of: Instant
+    text: str
+    regime: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One variable as it stood.
+
+    Attributes:
+        value: in words; empty where it is missing.
+        missing: why there is none, in words; empty where there is one.
+        note: how it came about, or the detail of what is missing.
+        when: when its newest source was true; empty if that has no time.
+    """
+
+    name: str
+    label: str
+    value: str
+    unit: str
+    missing: str
+    note: str
+    when: str
+    ago: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """An instant to go to: its words, how it reads in an address, and whether it is this one."""
+
+    words: str
+    as_of: str
+    here: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """An encounter of the record, with its start and its end where they are known."""
+
+    source: str
+    codes: tuple[str, ...]
+    stops: tuple[Stop, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one regime said then."""
+
+    bundle: RuleBundle
+    account: Account
+    shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PatientView:
+    """All that the page shows.
+
+    Attributes:
+        before, after: the nearest instants at which something became known; None if there is none.
+        known, later: how many source records were known by then, and how many came later.
+        rows: every variable of the regime that is shown in full.
+        set_aside: source records that were not used then, and why.
+    """
+
+    patient: str
+    wish: Wish
+    before: Stop | None
+    after: Stop | None
+    known: int
+    later: int
+    visits: tuple[Visit, ...]
+    regimes: tuple[Said, ...]
+    shown: Said
+    rows: tuple[Row, ...]
+    set_aside: tuple[tuple[str, str], ...]
+    deceased: bool
+
+
+def read_wish(query: QueryParams, now: Instant) -> Wish:
+    """Read the address; an instant that is none is kept as typed, with the reason."""
+    text, regime = query.get("as_of", "").strip(), query.get("regime", "")
+    if not text:
+        return Wish(now, iso(now), regime)
+    # a plus sign in an address stands for a blank unless it was quoted
+    text = text.replace(" ", "+")
+    try:
+        return Wish(parse_instant(text), text, regime)
+    except InstantError as error:
+        return Wish(now, text, regime, str(error))
+
+
+def patient_view(
+    record: Record, regimes: Sequence[Regime], wish: Wish, calendar: Calendar
+) -> PatientView:
+    """Rewind a record to an instant."""
+    told = [(regime, *regime.decide(record, wish.as_of)) for regime in regimes]
+    chosen = _chosen([decision for _, _, decision in told], wish.regime)
+    said = tuple(
+        Said(regime.bundle, account(regime.bundle, decision, history, calendar), n == chosen)
+        for n, (regime, history, decision) in enumerate(told)
+    )
+    history = told[chosen][1]
+    recorded = sorted({event.recorded for event in record.events})
+    before = [at for at in recorded if at < wish.as_of]
+    after = [at for at in recorded if at > wish.as_of]
+    known = {event.source for event in record.events if event.recorded <= wish.as_of}
+    return PatientView(
+        patient=record.person.key,
+        wish=wish,
+        before=_stop(before[-1], wish, calendar) if before else None,
+        after=_stop(after[0], wish, calendar) if after else None,
+        known=len(known),
+        later=len({event.source for event in record.events} - known),
+        visits=tuple(_visits(record, wish, calendar)),
+        regimes=said,
+        shown=said[chosen],
+        rows=tuple(_rows(told[chosen][0].bundle, history, calendar)),
+        set_aside=history.set_aside,
+        deceased=history.deceased,
+    )
+
+
+def _chosen(decisions: Sequence[Decision], regime: str) -> int:
+    for n, decision in enumerate(decisions):
+        if decision.regime == regime:
+            return n
+    applying = [n for n, d in enumerate(decisions) if d.outcome != "not_applicable"]
+    return applying[0] if applying else 0
+
+
+def _stop(at: Instant, wish: Wish, calendar: Calendar) -> Stop:
+    return Stop(calendar.stamp(at), iso(at), at == wish.as_of)
+
+
+def _visits(record: Record, wish: Wish, calendar: Calendar) -> list[Visit]:
+    """Return the encounters, newest first, whether they were known by then or not."""
+    seen = [e for e in known_by(record.events, _EVER)[0] if e.kind == "encounter" and e.time]
+    seen.sort(key=lambda event: (_start(event), event.source), reverse=True)
+    return [
+        Visit(
+            event.source,
+            event.codes,
+            tuple(
+                _stop(at, wish, calendar)
+                for at in (_start(event), event.until.end if event.until else None)
+                if at is not None
+            ),
+        )
+        for event in seen
+    ]
+
+
+def _start(event: Event) -> Instant:
+    return event.time.start if event.time is not None else event.recorded
+
+
+def _rows(bundle: RuleBundle, history: History, calendar: Calendar) -> list[Row]:
+    return [
+        _row(bundle, name, finding, history.as_of, calendar)
+        for name, finding in history.findings.items()
+    ]
+
+
+def _row(
+    bundle: RuleBundle, name: str, finding: Finding, as_of: Instant, calendar: Calendar
+) -> Row:
+    kind = bundle.kinds[name]
+    times = [(r.start, r.end) for r in finding.readings if r.start is not None]
+    start, end = max(times) if times else (None, None)
+    known = isinstance(finding, Known)
+    return Row(
+        name=name,
+        label=kind.label,
+        value=_value(bundle, name, finding) if isinstance(finding, Known) else "",
+        unit=unit_words(kind.unit) if known else "",
+        missing="" if isinstance(finding, Known) else GAPS[finding.reason],
+        note=finding.note if isinstance(finding, Known) else finding.detail,
+        when="" if start is None else calendar.span(start, end or start),
+        ago="" if start is None else calendar.ago(start, as_of),
+        sources=tuple(reading.source for reading in finding.readings),
+    )
+
+
+def _value(bundle: RuleBundle, name: str, finding: Known) -> str:
+    text = value_text(finding.value)
+    if bundle.variables[name].source != "course" or text not in (*bundle.actions, "none"):
+        return text
+    return "nothing yet" if text == "none" else bundle.actions[text].label

@@ -1,0 +1,79 @@
+"""A tree becomes a nested list that abstains outside what the data covered."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cds_engine.estimate.export.forms import significant
+from cds_engine.estimate.export.support import inside, outside
+from cds_engine.estimate.stage import StageData
+from cds_engine.estimate.study import LearnedStage, StudyDocument
+from cds_engine.estimate.tree import Leaf, Tree
+from cds_engine.vocabulary.kind import Kind
+
+Document = dict[str, Any]
+
+FIGURES = 4
+"""Significant digits of a benefit and its interval."""
+
+
+def list_stage(
+    study: StudyDocument, stage: LearnedStage, h: StageData, tree: Tree,
+    kinds: Mapping[str, Kind], method: str,
+) -> Document:  # fmt: skip
+    """Return ``choose``, ``rule`` and ``estimates`` of a stage whose rule is a tree.
+
+    Args:
+        study: the study.
+        stage: the learned stage.
+        h: its data.
+        tree: the learned tree.
+        kinds: how variables are declared.
+        method: how benefits and their intervals were estimated.
+    """
+    ends = [(list(path), leaf) for path, leaf in tree.branches()]
+    used = {name for _, leaf in ends for name in (leaf.action, *leaf.instead)}
+    choose = [action for action in stage.choose if action in used]
+    lines: list[Document] = [_plain(line) for line in tree.decision_list()]
+    if beyond := outside(h, h.decided, stage.tailoring, kinds, study.method.support):
+        lines.insert(
+            0, {"when": beyond, "abstain": "Hardly any patient of the data was like this."}
+        )
+    estimates: Document = {"outcome": study.outcome.label}
+    estimates |= {"unit": study.aim.unit} if study.aim.unit else {}
+    estimates |= {"level": study.method.level, "method": method}
+    estimates["groups"] = [_group(path, leaf, stage.choose) for path, leaf in ends]
+    return {"choose": choose, "rule": lines, "estimates": estimates}
+
+
+def support_of(
+    h: StageData, actions: Sequence[str], stage: LearnedStage, kinds: Mapping[str, Kind],
+    share: float,
+) -> dict[str, str]:  # fmt: skip
+    """Return action -> the criterion outside which the list abstains: the same for all."""
+    when = inside(h, h.decided, stage.tailoring, dict(kinds), share)
+    return dict.fromkeys(actions, when) if when else {}
+
+
+def _group(path: list[str], leaf: Leaf, actions: Sequence[str]) -> Document:
+    group: Document = {
+        "when": " and ".join(path) or "true",
+        "n": {action: leaf.n_by_action.get(action, 0) for action in actions},
+    }
+    if leaf.benefit is not None:
+        one = leaf.benefit
+        group["benefit"] = {
+            "action": leaf.action, "against": one.against,
+            "estimate": significant(one.estimate, FIGURES),
+            "low": significant(one.low, FIGURES), "high": significant(one.high, FIGURES),
+        }  # fmt: skip
+    return group
+
+
+def _plain(line: Mapping[str, Any]) -> Document:
+    """Return a line as lists and dicts, which is what YAML writes."""
+    found = dict(line)
+    if "rule" in found:
+        found["rule"] = [_plain(one) for one in found["rule"]]
+    if "instead" in found:
+        found["instead"] = list(found["instead"])
+    return found

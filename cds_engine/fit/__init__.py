@@ -1,0 +1,1 @@
+"""A study goes in; a rule bundle with its evidence comes out."""

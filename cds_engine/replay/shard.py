@@ -1,0 +1,185 @@
+"""replay_shard: records, rule bundles and settings become rows; nothing else has a say.
+
+The same patients give the same rows whatever else is in the shard and in whatever order they come.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from cds_engine.bundle.model import RuleBundle
+from cds_engine.replay.engine import Asked, Decided, HistoryEngine, ScalarEngine
+from cds_engine.replay.outcome import Measured, OutcomeFinder
+from cds_engine.replay.points import Patient, Point, decision_points, settled
+from cds_engine.replay.settings import ReplayError, ReplaySettings
+from cds_engine.replay.table import (
+    Column,
+    Columns,
+    column_type,
+    decision_columns,
+    variable_columns,
+)
+from cds_engine.replay.taken import Taken, TakenFinder
+from cds_engine.vocabulary.time import Instant
+
+SPACE = 2**64
+"""How many places there are for patients."""
+
+
+@dataclass(slots=True)
+class ShardRows:
+    """The rows of one shard.
+
+    Attributes:
+        columns: see ``cds_engine.replay.table``; all of one length.
+        counts: what was met, counted by words.
+        checked: how many rows the scalar evaluator decided a second time.
+        differences: ``patient encounter as_of`` of the rows for which it said something else.
+    """
+
+    columns: Columns
+    rows: int
+    counts: Counter[str] = field(default_factory=Counter)
+    checked: int = 0
+    differences: tuple[str, ...] = ()
+
+
+def place_of(patient: str) -> int:
+    """Return a patient's place from 0 to 2**64 - 1; rows stand in this order."""
+    return int.from_bytes(blake2b(patient.encode(), digest_size=8).digest())
+
+
+def shard_of(patient: str, shards: int) -> int:
+    """Return which of several shards a patient is in; shards hold successive places."""
+    return place_of(patient) * shards // SPACE
+
+
+def replay_shard(
+    patients: Iterable[Patient],
+    bundles: Sequence[RuleBundle],
+    settings: ReplaySettings,
+    engine: HistoryEngine | None = None,
+) -> ShardRows:
+    """Decide every decision point of some patients again.
+
+    Args:
+        patients: every patient of the shard, each once, in any order.
+        bundles: the version that is replayed, and at most one more to compare it with.
+        settings: decision points, windows and horizons.
+        engine: takes the histories and decides them; the scalar one if None.
+    """
+    if not 1 <= len(bundles) <= 2:
+        raise ReplayError(f"a replay takes one rule bundle or two, not {len(bundles)}")
+    ordered = sorted(patients, key=lambda patient: (place_of(patient.key), patient.key))
+    return _Shard(ordered, bundles, settings, engine or ScalarEngine()).replay()
+
+
+class _Shard:
+    def __init__(
+        self,
+        patients: Sequence[Patient],
+        bundles: Sequence[RuleBundle],
+        settings: ReplaySettings,
+        engine: HistoryEngine,
+    ) -> None:
+        self.patients = patients
+        self.bundles = bundles
+        self.settings = settings
+        self.engine = engine
+        self.counts: Counter[str] = Counter(patients=len(patients))
+        self.events = [settled(patient.record) for patient in patients]
+        self.asked = self._points()
+
+    def replay(self) -> ShardRows:
+        decided = [self.engine.decide(b, self.patients, self.asked) for b in self.bundles]
+        main = self.bundles[0]
+        columns = self._keys() | variable_columns(main, decided[0])
+        columns |= decision_columns("decision", decided[0]) | self._taken("taken", 0, decided[0])
+        columns |= self._outcomes(decided[0])
+        if len(decided) > 1:
+            digest = self.bundles[1].digest
+            columns |= {"against.digest": Column("text", [digest] * len(self.asked))}
+            columns |= decision_columns("against", decided[1])
+            columns |= self._taken("against.taken", 1, decided[1])
+        checked, differences = self._check_again(decided)
+        return ShardRows(columns, len(self.asked), self.counts, checked, differences)
+
+    def _points(self) -> list[Asked]:
+        codes = {c for b in self.bundles for a in b.actions.values() for c in a.seen_as}
+        asked: list[Asked] = []
+        for place, patient in enumerate(self.patients):
+            found = decision_points(patient, self.settings, codes)
+            self.counts += found.counts
+            self.counts["patients with a decision point"] += bool(found.points)
+            asked += [Asked(place, point) for point in found.points]
+        return asked
+
+    def _keys(self) -> Columns:
+        digest = self.bundles[0].digest
+        return {
+            "key.patient": Column("text", [self.patients[a.patient].key for a in self.asked]),
+            "key.encounter": Column("text", [a.point.encounter for a in self.asked]),
+            "key.as_of": Column("instant", [a.point.as_of for a in self.asked]),
+            "key.digest": Column("text", [digest] * len(self.asked)),
+            "key.withheld": Column("texts", [sorted(a.point.withheld) for a in self.asked]),
+        }
+
+    def _taken(self, prefix: str, number: int, decided: Decided) -> Columns:
+        finder = TakenFinder(self.bundles[number], self.settings)
+        acts = [finder.acts(events) for events in self.events]
+        found: list[Taken] = [
+            finder.find(self.patients[place], point, stage, acts[place])
+            for (place, point), stage in zip(self.asked, decided.stage, strict=True)
+        ]
+        for taken in found if number == 0 else ():
+            self.counts[f"action {taken.state}"] += 1
+        return {
+            f"{prefix}.action": Column("text", [taken.action for taken in found]),
+            f"{prefix}.state": Column("text", [taken.state for taken in found]),
+            f"{prefix}.candidates": Column("texts", [taken.candidates for taken in found]),
+            f"{prefix}.sources": Column("texts", [taken.sources for taken in found]),
+        }
+
+    def _outcomes(self, decided: Decided) -> Columns:
+        finder = OutcomeFinder(self.bundles[0], self.settings)
+        starts = self._starts(decided) if self.settings.from_start else {}
+        found: list[Measured] = []
+        for place, point in self.asked:
+            start = min(starts.get(place, point.as_of), point.as_of)
+            record = self.patients[place].record
+            found.append(finder.find(record, self.events[place], point.as_of, start))
+        for measured in found:
+            self.counts[f"outcome {measured.state}"] += 1
+        kind = column_type(finder.kind)
+        return {
+            "outcome.value": Column(kind, [measured.value for measured in found]),
+            "outcome.state": Column("text", [measured.state for measured in found]),
+            "outcome.at": Column("instant", [measured.at for measured in found]),
+        }
+
+    def _starts(self, decided: Decided) -> dict[int, Instant]:
+        """Return where each patient's first decision point at a stage is."""
+        starts: dict[int, Instant] = {}
+        for (place, point), stage in zip(self.asked, decided.stage, strict=True):
+            if stage is not None:
+                starts.setdefault(place, point.as_of)
+        return starts
+
+    def _check_again(self, decided: Sequence[Decided]) -> tuple[int, tuple[str, ...]]:
+        """Decide a random share of the rows once more, by the scalar evaluator."""
+        drawn = [row for row, asked in enumerate(self.asked) if self._is_drawn(asked)]
+        again = [self.asked[row] for row in drawn]
+        differing: set[int] = set()
+        for bundle, told in zip(self.bundles, decided, strict=True):
+            judged = ScalarEngine().decide(bundle, self.patients, again)
+            differing |= {row for n, row in enumerate(drawn) if judged.row(n) != told.row(row)}
+        return len(drawn), tuple(self._named(self.asked[row]) for row in sorted(differing))
+
+    def _is_drawn(self, asked: Asked) -> bool:
+        name = f"{self.settings.seed} {self._named(asked)}"
+        return place_of(name) < self.settings.recheck * SPACE
+
+    def _named(self, asked: Asked) -> str:
+        point: Point = asked.point
+        return f"{self.patients[asked.patient].key} {point.encounter} {point.as_of}"

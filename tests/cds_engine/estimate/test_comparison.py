@@ -1,0 +1,199 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from builders.cohorts import HIGH_HIGH, LOW_LOW, TAILORED, Above, a_cohort, a_table, truth
+from scipy.stats import norm
+
+from cds_engine.errors import EstimationError
+from cds_engine.estimate.comparison import fixed_regimes, value_table
+from cds_engine.estimate.crude import observed_value
+from cds_engine.estimate.doubly_robust import dr_value
+from cds_engine.estimate.g_formula import g_formula_value
+from cds_engine.estimate.rule import Always
+from cds_engine.estimate.simultaneous import critical_value, joint_covariance, simultaneous
+from cds_engine.estimate.stage import HistorySpec
+from cds_engine.estimate.trajectories import Trajectories
+
+
+class Learner:
+    """Always learns the tailored regime."""
+
+    def fit(self, t: Trajectories) -> None:
+        assert len(t)
+        self.rules_ = TAILORED
+
+
+def test_the_table_holds_regimes_fixed_ones_and_usual_care() -> None:
+    t = a_cohort(8000, 3)
+    table = value_table(t, {"tailored": TAILORED, "learned": Learner()})
+    frame = table.frame().set_index("label")
+    assert list(frame["kind"]) == ["regime", "learned", "fixed", "fixed", "usual care"]
+    assert list(frame.index) == ["tailored", "learned", "low", "high", "usual care"]
+    assert frame.loc["tailored", "estimate"] == dr_value(t, TAILORED).estimate
+    for label, wanted in (("tailored", truth("high", -0.4)), ("low", truth("low", "low")),
+                          ("high", truth("high", "high"))):  # fmt: skip
+        row = frame.loc[label]
+        assert abs(row["estimate"] - wanted) < 3 * row["standard_error"]
+    assert frame.loc["usual care", "estimate"] == pytest.approx(t.outcome.mean())
+    assert table.best_fixed.label == "high"
+    assert "the best of 2 fixed regimes on the same data" in table.best_fixed.notes[-1]
+    assert frame.loc["low", "crude"] > frame.loc["high", "crude"]  # the wrong way round
+    assert frame.loc["low", "estimate"] < frame.loc["high", "estimate"]
+
+
+def test_differences_in_the_table_are_paired() -> None:
+    t = a_cohort(2000, 3)
+    table = value_table(t, {"tailored": TAILORED})
+    one, high = table.value("tailored"), table.value("high")
+    gain = table.frame().iloc[0]
+    difference = one.minus(high)
+    assert gain["minus_best_fixed"] == pytest.approx(difference.estimate)
+    assert gain["minus_best_fixed_low"] == pytest.approx(difference.low)
+    assert one.influence is not None
+    assert high.influence is not None
+    direct = np.std(one.influence - high.influence) / np.sqrt(2000)
+    assert difference.standard_error == pytest.approx(direct)
+    assert difference.standard_error < np.hypot(one.standard_error, high.standard_error)
+    labels = [d.label for d in table.differences("tailored")]
+    assert labels == [f"tailored minus {other}" for other in ("low", "high", "usual care")]
+    wide = table.differences("tailored", at_once=True)
+    for narrow, wider in zip(table.differences("tailored"), wide, strict=True):
+        assert wider.low < narrow.low
+
+
+def test_the_best_fixed_one_follows_the_direction() -> None:
+    t = a_cohort(2000, 3)
+    turned = replace(t, better="lower")
+    assert value_table(turned, {}).best_fixed.label == "high"
+    assert value_table(turned, {}).best_fixed.estimate < 0
+    assert value_table(t, {}).best_fixed.estimate > 0
+
+
+def test_stages_with_other_actions_give_every_sequence_once() -> None:
+    frame = a_table(600)
+    frame["action_second"] = np.where(frame["action_first"] == "high", "gym", "walk")
+    frame.loc[::2, "action_second"] = "rest"
+    specs = [
+        HistorySpec(stage="first", variables=("x1",), actions=("low", "high")),
+        HistorySpec(stage="second", variables=("action_first",), actions=("gym", "walk", "rest"),
+                    feasible={"gym": "action_first is high", "walk": "action_first is low"}),
+    ]  # fmt: skip
+    t = Trajectories.from_wide(frame, specs, outcome="y")
+    assert list(fixed_regimes(t)) == ["low > gym", "low > rest", "high > gym", "high > rest"]
+
+
+def test_too_many_sequences_are_refused() -> None:
+    t = a_cohort(100)
+    first, second = t.stages
+    many = replace(first.spec, actions=tuple(f"a{i}" for i in range(40)))
+    wide = np.ones((100, 40), dtype=bool)
+    t = replace(t, stages=(replace(first, spec=many, feasible=wide), second))
+    with pytest.raises(EstimationError, match="there are 80 sequences of actions, too many"):
+        fixed_regimes(t)
+
+
+def test_labels_are_each_used_once_and_known() -> None:
+    t = a_cohort(300)
+    with pytest.raises(EstimationError, match="two regimes are called 'high'"):
+        value_table(t, {"high": TAILORED})
+    table = value_table(t, {"tailored": TAILORED}, fixed={})
+    with pytest.raises(EstimationError, match="there is no value of 'best'; there are tailored"):
+        table.value("best")
+    with pytest.raises(EstimationError, match="no fixed regime was valued"):
+        _ = table.best_fixed
+    assert "minus_best_fixed" not in table.frame()
+
+
+def test_missing_outcomes_are_weighted_for_in_every_row_and_noted() -> None:
+    frame = value_table(a_cohort(3000, 3, lost=True), {"t": TAILORED}, missing="weight").frame()
+    assert frame["notes"].str.contains("missing in").all()
+    assert frame["crude"].iloc[-1] != frame["estimate"].iloc[-1]
+
+
+def test_a_subgroup_is_the_value_among_its_members() -> None:
+    t = a_cohort(20_000, 3)
+    value = dr_value(t, HIGH_HIGH)
+    young = t.stages[0].columns["x1"] > 0
+    inside = value.among(young, "x1 > 0")
+    wanted = truth("high", "high") - 1.3 * np.sqrt(2 / np.pi) + 0.05  # -x1 - 0.5 x1 + 0.25 x1
+    wanted = truth("high", "high") - 1.25 * np.sqrt(2 / np.pi)
+    assert abs(inside.estimate - wanted) < 3 * inside.standard_error
+    assert inside.n == young.sum()
+    outside = value.among(~young, "x1 <= 0")
+    whole = (inside.estimate * inside.n + outside.estimate * outside.n) / len(t)
+    assert whole == pytest.approx(value.estimate)
+    apart = inside.minus(outside)
+    assert apart.n == len(t)
+    assert apart.standard_error == pytest.approx(
+        np.hypot(inside.standard_error, outside.standard_error), rel=1e-6
+    )
+    difference = value.minus(dr_value(t, LOW_LOW)).among(young, "x1 > 0")
+    wanted = truth("high", "high") - truth("low", "low") + 0.25 * np.sqrt(2 / np.pi)
+    assert abs(difference.estimate - wanted) < 3 * difference.standard_error
+
+
+def test_a_subgroup_of_weighted_rows_is_a_weighted_mean() -> None:
+    t = a_cohort(500)
+    s = np.random.default_rng(0).uniform(0.5, 2, 500)
+    some = t.stages[0].columns["x1"] > 0
+    usual = observed_value(replace(t, weights=s))
+    inside = usual.among(some, "x1 > 0")
+    mean = np.average(t.outcome[some], weights=s[some])
+    assert inside.estimate == pytest.approx(mean)
+    error = np.sqrt(np.sum((s[some] * (t.outcome[some] - mean)) ** 2)) / s[some].sum()
+    assert inside.standard_error == pytest.approx(error)
+    with pytest.raises(EstimationError, match="nobody: all in this subgroup have a sample weight"):
+        observed_value(replace(t, weights=np.where(some, 0.0, s))).among(some, "nobody")
+
+
+def test_a_subgroup_of_nobody_or_of_a_model_is_refused() -> None:
+    t = a_cohort(200)
+    with pytest.raises(EstimationError, match="x1 > 9: nobody is in this subgroup"):
+        observed_value(t).among(t.stages[0].columns["x1"] > 9, "x1 > 9")
+    model = g_formula_value(t, HIGH_HIGH, n_bootstrap=0)
+    with pytest.raises(EstimationError, match="without an influence function there are no"):
+        model.among(t.stages[0].columns["x1"] > 0, "x1 > 0")
+    with pytest.raises(EstimationError, match="they rest on different trajectories"):
+        observed_value(t).minus(observed_value(t.take(np.arange(100))))
+
+
+def test_one_interval_at_once_is_itself_and_many_independent_ones_are_sidak() -> None:
+    one = observed_value(a_cohort(400))
+    assert critical_value([one]) == pytest.approx(norm.ppf(0.975), rel=0.01)
+    noise = np.random.default_rng(0).normal(size=(8, 400))
+    noise = np.linalg.qr(noise.T)[0].T
+    many = [replace(one, influence=row, standard_error=float(np.linalg.norm(row)) / 400)
+            for row in noise]  # fmt: skip
+    sidak = norm.ppf(0.5 + 0.5 * 0.95 ** (1 / 8))
+    assert critical_value(many) == pytest.approx(sidak, rel=0.01)
+    assert critical_value([one] * 5) == pytest.approx(norm.ppf(0.975), rel=0.01)
+    wide = simultaneous(many)
+    assert wide[0].high - wide[0].estimate == pytest.approx(
+        sidak * many[0].standard_error, rel=0.01
+    )
+    assert "interval holds together with those of 7 others (max-t)" in wide[0].notes
+
+
+def test_the_joint_covariance_has_the_standard_errors_on_its_diagonal() -> None:
+    t = a_cohort(400)
+    values = [dr_value(t, rules) for rules in (HIGH_HIGH, TAILORED)]
+    covariance = joint_covariance(values)
+    np.testing.assert_allclose(np.sqrt(np.diag(covariance)), [v.standard_error for v in values])
+    assert critical_value([values[0].minus(values[0])]) == 0
+
+
+def test_values_that_cannot_be_joined_are_refused() -> None:
+    t = a_cohort(200)
+    with pytest.raises(EstimationError, match="there is no estimate to give an interval to"):
+        simultaneous([])
+    with pytest.raises(EstimationError, match="has no influence function, so that nothing is"):
+        simultaneous([g_formula_value(t, HIGH_HIGH, n_bootstrap=0)])
+    with pytest.raises(EstimationError, match="rest on different trajectories; estimate all"):
+        simultaneous([observed_value(t), observed_value(t.take(np.arange(50)))])
+
+
+def test_a_rule_may_be_anything_that_gives_places() -> None:
+    t = a_cohort(400)
+    rules = (Always("high"), Above("x2", -0.4))
+    assert dr_value(t, rules).estimate == dr_value(t, TAILORED).estimate
