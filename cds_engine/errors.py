@@ -51,6 +51,10 @@ class TableError(CDSError):
     """Columns that do not fit the rule bundle they are to be decided with."""
 
 
+class StudyError(DocumentError):
+    """A study file that cannot be read or contradicts itself."""
+
+
 class TrajectoriesError(DocumentError):
     """A trial or cohort table that does not have the layout it is said to have."""
 

@@ -43,6 +43,15 @@ def compose(site: Site) -> FastAPI:
     Raises:
         CDSError: if rules, database or settings cannot be used; nothing half-started remains.
     """
+    # Most of what is made here stays; looking for garbage among it would only cost time.
+    gc.disable()
+    try:
+        return _composed(site)
+    finally:
+        gc.enable()
+
+
+def _composed(site: Site) -> FastAPI:
     clock = clock_of(site)
     shelf = Shelf(site.rules or shipped_rules())
     regimes = {bundle.identity: Regime(bundle) for bundle in shelf}

@@ -17,6 +17,7 @@ from cds_engine.errors import CriterionError, DurationError, Fault
 from cds_engine.vocabulary.action import action_faults
 from cds_engine.vocabulary.kind import Kind
 from cds_engine.vocabulary.time import parse_duration
+from cds_engine.vocabulary.ucum import unit_remark
 from cds_engine.vocabulary.value import number_text
 from cds_engine.vocabulary.variable import Variable, variable_faults
 
@@ -37,6 +38,8 @@ class Compiler:
         self.actions = frozenset(document.actions)
         self.kinds: dict[str, Kind] = {}
         self._read: set[str] = set()
+        self.broken: set[str] = set()
+        """Derived variables with a fault of their own: what reads them is not faulty by that."""
 
     def compile(self) -> Parts:
         """Return the checked parts; meaningless while there are faults."""
@@ -55,10 +58,15 @@ class Compiler:
         try:
             found = parse_criterion(text, self.kinds, allow_missing=allow_missing)
         except CriterionError as error:
-            self.fault(place, str(error))
+            if not self._rests_on_broken(text):
+                self.fault(place, str(error))
             return Always(value=True)
         self._read |= found.names()
         return found
+
+    def _rests_on_broken(self, text: str) -> bool:
+        """Say whether a criterion cannot be read because what it reads has a fault of its own."""
+        return not self.broken.isdisjoint(_words(text))
 
     def fault(self, place: str, problem: str) -> None:
         """Note one fault."""
@@ -69,7 +77,9 @@ class Compiler:
         choices = list(allowed)
         for name in names:
             if name not in self.actions:
-                self.fault(place, f"no action `{name}`{_suggestion(name, self.actions)}")
+                cure = _suggestion(name, self.actions)
+                known = cure or f"; there is {', '.join(self.document.actions)}"
+                self.fault(place, f"no action `{name}`{known}")
             elif name not in choices:
                 self.fault(
                     place,
@@ -115,9 +125,26 @@ class Compiler:
         first, last = self.document.effective_from, self.document.expires
         if first and last and _is_date(first) and _is_date(last) and last < first:
             self.fault("expires", f"is before effective_from ({first}), so it is never in force")
-        if self.document.aim.at:
+        about = self.document.about
+        if about and about.evidence_date and not _is_date(about.evidence_date, vague=True):
+            self.fault(
+                "about.evidence_date",
+                f"{about.evidence_date!r} is no date; write it as 2026-01-31, 2026-01 or 2026",
+            )
+        self._check_aim()
+
+    def _check_aim(self) -> None:
+        aim = self.document.aim
+        kind = self.kinds.get(aim.outcome)
+        if aim.unit and kind is not None and kind.type == "number" and kind.unit != aim.unit:
+            self.fault(
+                "aim.unit",
+                f"{aim.unit!r}, but the variable `{aim.outcome}` is in {kind.unit or 'no unit'!r}; "
+                "write the variable's unit, or give the aim a name of its own",
+            )
+        if aim.at:
             try:
-                parse_duration(self.document.aim.at)
+                parse_duration(aim.at)
             except DurationError as error:
                 self.fault("aim.at", str(error))
 
@@ -140,11 +167,15 @@ class Compiler:
         except CycleError as error:
             circle = " -> ".join(error.args[1])
             self.fault("variables", f"derived variables read each other in a circle: {circle}")
+            self.broken |= pending.keys()
             return []
 
     def _derive(self, name: str, variable: Variable) -> Derived | None:
         place = f"variables.{name}.derive"
         text = variable.derive or ""
+        if self._rests_on_broken(text):
+            self.broken.add(name)
+            return None
         label = variable.label or name.replace("_", " ")
         try:
             criterion = parse_criterion(text, self.kinds)
@@ -165,9 +196,11 @@ class Compiler:
         except CriterionError as problem:
             arithmetic = "is no criterion" in first_problem
             self.fault(place, str(problem) if arithmetic else first_problem)
+            self.broken.add(name)
             return None
         if not linear.terms:
             self.fault(place, "names no variable; a constant is no variable")
+            self.broken.add(name)
             return None
         self._read |= linear.names()
         stated = variable.unit if variable.unit is not None else unit
@@ -228,7 +261,12 @@ class Compiler:
     def notes(self) -> tuple[str, ...]:
         """Return what is allowed but worth a look."""
         unread = sorted(set(self.kinds) - self._read)
-        return tuple(f"variables.{name}: nothing reads it" for name in unread)
+        units = [
+            f"variables.{name}.unit: {remark}"
+            for name, variable in self.document.variables.items()
+            if variable.unit and (remark := unit_remark(variable.unit))
+        ]
+        return (*(f"variables.{name}: nothing reads it" for name in unread), *units)
 
     def note_read(self, names: Iterable[str]) -> None:
         """Remember that a rule reads these names."""
@@ -260,7 +298,9 @@ def _range(kind: Kind) -> tuple[float, float]:
     return (-inf if kind.low is None else kind.low), (inf if kind.high is None else kind.high)
 
 
-def _is_date(text: str) -> bool:
+def _is_date(text: str, *, vague: bool = False) -> bool:
+    if vague and len(text) in (4, 7):
+        text += "-01" * (2 if len(text) == 4 else 1)
     try:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:

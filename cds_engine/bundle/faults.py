@@ -72,6 +72,8 @@ def _say(detail: ErrorDetails) -> str:
         close = difflib.get_close_matches(field, _FIELDS, n=1)
         hint = f"; did you mean `{close[0]}`?" if close else "; remove it"
         return f"there is no field `{field}` here{hint}"
+    if kind == "string_pattern_mismatch" and field == "version":
+        return f"{_shown(detail['input'])} is no version; {_version_cure(detail['input'])}"
     if kind == "string_pattern_mismatch":
         return (
             f"{_shown(detail['input'])} is not written as it must be; names are lower-case "
@@ -84,6 +86,15 @@ def _say(detail: ErrorDetails) -> str:
     if kind in _WORDS:
         return _WORDS[kind].format(**detail.get("ctx", {}))
     return detail["msg"][:1].lower() + detail["msg"][1:]
+
+
+def _version_cure(text: str) -> str:
+    """Complete a version that lacks numbers: ``1.0`` is meant as ``1.0.0``."""
+    parts = text.removeprefix("v").split(".")
+    if len(parts) <= 3 and all(part.isascii() and part.isdigit() for part in parts):
+        numbers = [str(int(part)) for part in parts] + ["0"] * (3 - len(parts))
+        return f"write it as {'.'.join(numbers)}"
+    return "it is three numbers such as 1.0.0, and - with letters for a draft: 1.0.0-draft"
 
 
 def _shown(value: object) -> str:

@@ -6,6 +6,7 @@ declared, every number is compared in one unit, every label can occur.
 
 import ast
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
@@ -77,13 +78,28 @@ def _tree(text: str) -> ast.expr:
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        cure = _cure(text) or "write for example `sbp >= 140 and not pregnant`"
         raise CriterionError(
-            f"{text!r} is not a criterion ({_why_unreadable(text, error)}); write for example "
-            "`sbp >= 140 and not pregnant`"
+            f"{text!r} is not a criterion ({_why_unreadable(text, error)}); {cure}"
         ) from error
     _refuse_costly(tree)
     _refuse_hidden(text, tree)
     return tree
+
+
+def _cure(text: str) -> str:
+    """Say what to write for the signs of other languages."""
+    found = [cure for sign, cure in _OTHER_SIGNS if re.search(sign, text)]
+    return f"write {', '.join(found)}" if found else ""
+
+
+_OTHER_SIGNS = (
+    (r"&&", "`and` for `&&`"),
+    (r"\|\|", "`or` for `||`"),
+    (r"(?<![<>=!])=(?!=)", "`==` for `=`"),
+    (r"<>", "`!=` for `<>`"),
+    (r"!(?!=)", "`not` for `!`"),
+)
 
 
 def _why_unreadable(text: str, error: Exception) -> str:

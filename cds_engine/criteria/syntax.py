@@ -442,6 +442,20 @@ def leaves(criterion: Criterion) -> Iterator[Criterion]:
         yield from leaves(part)
 
 
+def signed_leaves(
+    criterion: Criterion, *, negated: bool = False
+) -> Iterator[tuple[Criterion, bool]]:
+    """Yield the leaves from left to right, each with whether its opposite is asked for."""
+    if isinstance(criterion, Not):
+        yield from signed_leaves(criterion.inner, negated=not negated)
+        return
+    inside = criterion.children()
+    if not inside:
+        yield criterion, negated
+    for part in inside:
+        yield from signed_leaves(part, negated=negated)
+
+
 def whole(value: float, digits: int) -> int:
     """Return ``value * 10**digits``, exactly, for a value rounded to ``digits`` decimals.
 

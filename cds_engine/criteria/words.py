@@ -1,6 +1,7 @@
 """A criterion in words that a clinician reads without knowing the language."""
 
 from collections.abc import Mapping
+from fractions import Fraction
 
 from cds_engine.criteria.syntax import (
     All,
@@ -9,6 +10,7 @@ from cds_engine.criteria.syntax import (
     Comparison,
     Criterion,
     Flag,
+    IntegerForm,
     IsMissing,
     Linear,
     Not,
@@ -85,6 +87,12 @@ def _labels_words(labels: tuple[str, ...], kind: Kind, *, negated: bool) -> str:
 def _quoted(label: str) -> str:
     """Set a label of several words off, so that its ``not`` is not taken for the sentence's."""
     return f"“{label.replace('_', ' ')}”" if "_" in label or " " in label else label
+
+
+def sum_words(form: IntegerForm, kinds: Mapping[str, Kind]) -> str:
+    """Say a weighted sum: ``2 times Systolic blood pressure minus 300``."""
+    terms = tuple((name, Fraction(w * 10**d, form.divisor)) for name, d, w in form.terms)
+    return _linear_words(Linear(terms, Fraction(form.constant, form.divisor)), kinds)
 
 
 def _linear_words(linear: Linear, kinds: Mapping[str, Kind]) -> str:

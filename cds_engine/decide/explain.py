@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from cds_engine.bundle.model import Branch, DecisionList, RuleBundle
-from cds_engine.criteria.syntax import Criterion, Verdict
-from cds_engine.criteria.words import criterion_words
+from cds_engine.criteria.syntax import Criterion, IntegerForm, Verdict, signed_leaves
+from cds_engine.criteria.words import criterion_words, sum_words
 from cds_engine.decide.decision import Decision, Role, Step
 from cds_engine.history.value import Finding, History, Known, Missing
 from cds_engine.vocabulary.value import Span, value_text
@@ -19,7 +19,7 @@ class InputRow:
         start: instant of the newest source, None where it has no time.
         sources: references to the source records.
         reason: why it is missing, in a fixed code; empty where it is known.
-        note: how the value came about, or the missing reason in words.
+        note: how the value came about, in words, or the missing reason.
         derived: the expression, for derived variables.
     """
 
@@ -121,7 +121,12 @@ class _Explainer:
 
     def step(self, step: Step) -> StepRow:
         leaves = self.decision.judgement.leaves or []
-        criteria = tuple(self.leaf(leaf, v) for leaf, v in leaves[step.first : step.last])
+        asked = signed_leaves(step.criterion) if step.criterion else ()
+        opposite = {id(leaf) for leaf, negated in asked if negated}
+        criteria = tuple(
+            self.leaf(leaf, verdict, negated=id(leaf) in opposite)
+            for leaf, verdict in leaves[step.first : step.last]
+        )
         text = "otherwise" if step.criterion is None else str(step.criterion)
         words = "everybody else" if step.criterion is None else self.words(step.criterion)
         branch = self.branches.get(step.place)
@@ -132,12 +137,16 @@ class _Explainer:
             actions, criteria,
         )  # fmt: skip
 
-    def leaf(self, leaf: Criterion, verdict: Verdict) -> CriterionRow:
+    def leaf(self, leaf: Criterion, verdict: Verdict, *, negated: bool) -> CriterionRow:
+        """Return the row of a comparison as the criterion asks for it: of `not high`, not high."""
         inputs: dict[str, InputRow] = {}
         for name in sorted(leaf.names()):
             for row in self.with_reads(name):
                 inputs.setdefault(row.name, row)
-        return CriterionRow(str(leaf), self.words(leaf), verdict, tuple(inputs.values()))
+        words = criterion_words(leaf, self.bundle.kinds, negated=negated)
+        if negated:
+            return CriterionRow(f"not {leaf}", words, opposite_of(verdict), tuple(inputs.values()))
+        return CriterionRow(str(leaf), words, verdict, tuple(inputs.values()))
 
     def with_reads(self, name: str) -> list[InputRow]:
         """Return the row of a variable, and of all that it is derived from, each once."""
@@ -158,8 +167,14 @@ class _Explainer:
         shown = value_text(value)  # type: ignore[arg-type]
         unit = kind.unit if isinstance(value, float | Span) else ""
         if name in self.derived:
-            text = self.derived[name].text
-            return InputRow(name, kind.label, shown, unit, None, (), derived=text)
+            derived = self.derived[name]
+            expression = derived.expression
+            if isinstance(expression, IntegerForm):
+                said = sum_words(expression, self.bundle.kinds)
+            else:
+                said = self.words(expression)
+            note = f"computed: {said}"
+            return InputRow(name, kind.label, shown, unit, None, (), "", note, derived.text)
         finding = self.history.findings.get(name) or Missing("absent", "it was not given")
         sources = tuple(reading.source for reading in finding.readings)
         reason = finding.reason if isinstance(finding, Missing) else ""
@@ -215,6 +230,11 @@ class _Explainer:
         ]
         earlier = "" if conditions == ["for everybody else"] else ", unless an earlier line speaks"
         return f"The rule advises it {', or '.join(conditions)}{earlier}."
+
+
+def opposite_of(verdict: Verdict) -> Verdict:
+    """Return the verdict on the opposite; that of unknown is unknown."""
+    return None if verdict is None else not verdict
 
 
 def _newest(finding: Finding) -> int | None:

@@ -74,7 +74,8 @@ class BlipLearner(Learner):
             k: the stage, by its name or its place from 0.
             h: histories of this stage.
         """
-        found: Floats = self.stages_[self.stage_place(k)].blips(h)
+        place = self.stage_place(k)
+        found: Floats = self.stages_[place].blips(h)
         return found
 
     def _check(self, design: StageDesign) -> None:

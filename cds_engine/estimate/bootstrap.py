@@ -181,9 +181,7 @@ def _measured(
     return tuple(found)
 
 
-def _size(
-    n: int, share: float, m: Size, alpha: float, most: int, *, last: bool
-) -> tuple[int, str]:
+def _size(n: int, share: float, m: Size, alpha: float, most: int, *, last: bool) -> tuple[int, str]:
     if last:
         return n, "the last stage is regular: n out of n"
     if m == "adaptive":

@@ -65,11 +65,12 @@ def holds(text: str, columns: Columns, rows: int, kinds: Mapping[str, Kind] | No
     """
     known = {name: (kinds or {}).get(name) or kind_of(v, name) for name, v in columns.items()}
     criterion = parse_criterion(text, known)
-    wanted = {name: _column(columns[name], known[name]) for name in criterion.names()}
+    wanted = {name: as_column(columns[name], known[name]) for name in criterion.names()}
     return where(criterion, Table(wanted, rows))[0]
 
 
-def _column(values: NDArray[Any], kind: Kind) -> Column:
+def as_column(values: NDArray[Any], kind: Kind) -> Column:
+    """Return a column as the table evaluator holds it."""
     gone = missing(values)
     mask = gone if gone.any() else None
     if kind.type == "label":

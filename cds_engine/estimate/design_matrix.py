@@ -104,7 +104,8 @@ class StageDesign:
         basis = self.basis.matrix(h, rows)
         taken = h.action[rows]
         tails = basis[:, self.tailoring]
-        others = [tails * (taken == action)[:, None] for action in range(1, h.n_actions)]
+        with np.errstate(invalid="ignore"):  # infinite values are found and named by who solves
+            others = [tails * (taken == action)[:, None] for action in range(1, h.n_actions)]
         return np.hstack([basis[:, self.main], *others])
 
     def moments(
@@ -129,10 +130,11 @@ class StageDesign:
             reader.fill(some, u[:width])
             for at, one in enumerate(y):
                 u[width + at] = one[some]
-            self._treated(u, action, ta)
-            wu = u if weights is None else u * weights[some]
-            everybody += wu @ u.T
-            treated += ta @ wu.T
+            with np.errstate(invalid="ignore"):  # infinite values show in the sums
+                self._treated(u, action, ta)
+                wu = u if weights is None else u * weights[some]
+                everybody += wu @ u.T
+                treated += ta @ wu.T
         return self.normal(everybody, treated)
 
     def _treated(self, u: Floats, action: Ints, out: Floats) -> None:
@@ -180,7 +182,10 @@ class StageDesign:
         def by_rows() -> tuple[Floats, Floats]:
             root = np.ones(len(rows)) if weights is None else np.sqrt(weights[rows])
             right = np.column_stack([one[rows] for one in y])
-            return self.matrix(h, rows) * root[:, None], right * root[:, None]
+            X = self.matrix(h, rows)
+            if not np.isfinite(X).all():
+                raise self.dependent(DependentColumnsError([], []), X)
+            return X * root[:, None], right * root[:, None]
 
         try:
             return solve(gram, cross, by_rows)

@@ -106,7 +106,7 @@ class FeasibleLogit:
         Z = np.empty((len(X), X.shape[1] + 1))
         Z[:, 0] = 1.0
         np.subtract(X, self.center_, out=Z[:, 1:])
-        Z[:, 1:] /= self.scale_
+        Z[:, 1:] *= 1.0 / self.scale_
         return Z
 
     def _fit_two(

@@ -95,7 +95,7 @@ def g_formula_value(  # noqa: PLR0913 - each is a model or a convention that mov
         method=f"g-formula ({how}); {n_bootstrap} bootstrap refits, basic interval",
         interval=basic_interval(estimate, replicates, level) if known else (np.nan, np.nan),
         notes=_notes(t, followers), sample_weights=sample_weights(trajectories),
-        replicates=replicates if known else None,
+        replicates=replicates if known else None, seed=random_state,
     )  # fmt: skip
 
 

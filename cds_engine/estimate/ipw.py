@@ -1,12 +1,11 @@
 """A regime's value is the mean outcome of those who followed it, weighted for those who did not."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from cds_engine.errors import EstimationError
-from cds_engine.estimate.columns import Floats, Ints
+from cds_engine.estimate.columns import Floats
 from cds_engine.estimate.missing_outcomes import Missing, checked, probability_observed
 from cds_engine.estimate.propensity import learn_propensity
 from cds_engine.estimate.rule import Rules
@@ -157,8 +156,3 @@ def _projected(trajectories: Trajectories, influence: Floats, how: Propensities)
     along = S @ np.linalg.lstsq(S, influence, rcond=None)[0]
     projected: Floats = influence - along
     return projected
-
-
-def followers_of(trajectories: Trajectories, places: Sequence[Ints]) -> int:
-    """Return how many followed a regime at every stage."""
-    return int(follows_so_far(trajectories, places)[-1].sum())

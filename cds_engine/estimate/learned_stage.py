@@ -13,9 +13,6 @@ from cds_engine.estimate.basis import Basis, the_basis
 from cds_engine.estimate.columns import Floats, Ints
 from cds_engine.estimate.stage import HistorySpec, StageData
 
-SURE = 1 - 1e-6
-"""Probability above which a classifier is taken to be certain."""
-
 
 @dataclass(frozen=True)
 class LearnedStage:
@@ -157,11 +154,10 @@ class StageLearner:
 
     @staticmethod
     def _check_separation(model: Any, X: Floats, classes: Ints, h: StageData) -> None:
-        if not hasattr(model, "coef_"):
-            return
-        share = model.predict_proba(X)
-        certain = np.where(classes == 1, share[:, 1], share[:, 0])
-        if (certain > SURE).all():
+        """Refuse a likelihood without a maximum: no penalty, and a plane between the classes."""
+        last = model.steps[-1][1] if isinstance(model, Pipeline) else model
+        free = not np.isfinite(getattr(last, "C", 1.0)) or getattr(last, "penalty", "") is None
+        if free and hasattr(last, "coef_") and (model.predict(X) == classes).all():
             raise EstimationError(
                 f"stage {h.spec.stage}: the histories and actions separate the two outcomes "
                 f"perfectly in all {len(X)} rows, so that the likelihood has no maximum; leave out "

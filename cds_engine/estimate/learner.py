@@ -60,7 +60,8 @@ class Learner(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
             k: the stage, by its name or its place from 0.
             h: histories of this stage.
         """
-        found: Floats = self.stages_[self.stage_place(k)].q(h)
+        place = self.stage_place(k)
+        found: Floats = self.stages_[place].q(h)
         return found
 
     def contrasts(
@@ -78,7 +79,8 @@ class Learner(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
         Raises:
             EstimationError: if there is no such stage or action.
         """
-        model = self.stages_[self.stage_place(k)]
+        place = self.stage_place(k)
+        model = self.stages_[place]
         if isinstance(model, LinearStage):
             return contrasts_of(model, h, reference, covariance)
         q = model.q(h)
@@ -129,6 +131,13 @@ def usable_weights(trajectories: Trajectories, weights: Floats | None) -> Floats
         raise EstimationError("all weights are 0, so that nothing is left to learn from")
     if not trajectories.observed[found > 0].all():
         trajectories.complete()
+    use = found > 0
+    parts = [trajectories.outcome, *(h.reward for h in trajectories.stages if h.spec.reward)]
+    if wild := sum(int(np.count_nonzero(~np.isfinite(one[use]))) for one in parts):
+        raise EstimationError(
+            f"{wild} values of {trajectories.outcome_name} or of rewards are missing or infinite; "
+            "correct them"
+        )
     return None if (found == 1).all() else found
 
 

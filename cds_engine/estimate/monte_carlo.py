@@ -73,7 +73,7 @@ class TimeOrdered:
         t = self.trajectories_ = trajectories
         self.nodes_: list[list[_Node]] = []
         self.decided_: list[Any] = []
-        self.usual_: list[PropensityModel | None] = []
+        self.usual_: dict[int, PropensityModel] = {}
         self.silent_ = [bool((h.action == NO_DECISION).any()) for h in t.stages]
         past = np.zeros((len(t), 0))
         for k, h in enumerate(t.stages):
@@ -84,7 +84,6 @@ class TimeOrdered:
                 past = self._with(past, node, h.columns[name])
             self.nodes_.append(nodes)
             self.decided_.append(self._decision(k, past))
-            self.usual_.append(None if h.propensity is not None else learn_propensity(h))
             past = self._acted(past, k, h.action)
         self._fit_outcome(past)
         return self
@@ -225,11 +224,18 @@ class TimeOrdered:
         usual = places == USUAL
         if usual.any():
             some = here.take(usual)
-            model = self.usual_[k]
-            shares = _by_design(some) if model is None else model(some)
             places = places.copy()
-            places[usual] = _picked(shares, rng)
+            places[usual] = _picked(self._usual_shares(k, some), rng)
         return places
+
+    def _usual_shares(self, k: int, some: StageData) -> Floats:
+        """Return how often each action is usual: by design, or as fitted when first asked for."""
+        h = self.trajectories_.stages[k]
+        if h.propensity is not None:
+            return _by_design(some)
+        if k not in self.usual_:
+            self.usual_[k] = learn_propensity(h)
+        return self.usual_[k](some)
 
     def _fit_outcome(self, past: Floats) -> None:
         t = self.trajectories_

@@ -13,7 +13,7 @@ from cds_engine.estimate.stage import StageData
 
 SIGNIFICANCE: Final = 0.001
 """Level of the test, patient by patient, that two actions differ."""
-ALPHA: Final = 0.1
+ALPHA: Final = 0.3
 """How fast m falls with the share of near-ties: m = n^((1 + alpha (1 - share)) / (1 + alpha))."""
 
 

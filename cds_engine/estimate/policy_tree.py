@@ -112,8 +112,9 @@ class TreeLearner:
     ) -> Tree:
         """Return the tree that maximises the weighted sum of the scores of what it advises.
 
-        An action that is not feasible for a row counts there as the first of the other actions
-        that is, in the order of their mean scores; the tree's leaves say so (``instead``).
+        In the search, an action that is not feasible for a row counts there as the first of the
+        other actions that is, in the order of their mean scores. Each leaf of the tree that is
+        found then orders them by its own rows, if that does no worse (``instead``).
 
         Args:
             h: the histories.
@@ -127,14 +128,14 @@ class TreeLearner:
         rows = np.flatnonzero(h.decided & (weights > 0))
         some = h.take(rows)
         paid = scores[rows] - self._costs(h)
-        instead = fallbacks(some, paid, weights[rows])
+        instead = [fallbacks(some, at, paid, weights[rows]) for at in range(h.n_actions)]
         places = effective(some, instead)
         split_on, matrix = candidates(some, self.names(h), trajectories.kinds)
         gains = np.take_along_axis(paid, places, axis=1) * weights[rows, None]
         try:
             found = search_tree(
                 matrix, gains, depth=self.depth, min_leaf=self.min_leaf, min_arm=self.min_arm,
-                evidence=_evidence(some, places), engine=self.engine,
+                evidence=_evidence(some), engine=self.engine,
             )  # fmt: skip
         except EstimationError as error:
             raise EstimationError(f"stage {h.spec.stage}: {error}") from error
@@ -142,7 +143,13 @@ class TreeLearner:
         ends = [Leaf(name, other) for name, other in zip(h.spec.actions, instead, strict=True)]
         root = _named(found.plan, split_on, ends)
         digits = the_digits(h, trajectories.kinds)
-        return Tree(h.spec.stage, root, digits, found.exact, max(gap, 0.0))
+        tree = Tree(h.spec.stage, root, digits, found.exact, max(gap, 0.0))
+        leaves = [
+            replace(leaf, instead=_own_order(leaf, some.take(here), paid[here], weights[rows][here],
+                                             self.min_leaf))
+            for leaf, here in tree.ends(some)
+        ]  # fmt: skip
+        return tree.with_leaves(iter(leaves))
 
     def _costs(self, h: StageData) -> Floats:
         return np.array([float((self.cost or {}).get(name, 0.0)) for name in h.spec.actions])
@@ -284,27 +291,25 @@ class TreeStage:
         return found
 
 
-def fallbacks(h: StageData, scores: Floats, weights: Floats) -> list[tuple[str, ...]]:
-    """Return for each action what takes its place where it is not feasible, in order.
+def fallbacks(
+    h: StageData, at: int, scores: Floats, weights: Floats, enough: int = 1
+) -> tuple[str, ...]:
+    """Return what takes the place of an action where it is not feasible, in order.
 
     The other actions in the order of their weighted mean scores, among the rows where the action
-    is not feasible if there are any; up to the first that is feasible for everybody. Nothing for
-    an action without a criterion.
+    is not feasible if these are ``enough``, else among all; up to the first that is feasible for
+    everybody. Nothing for an action without a criterion.
     """
     names = h.spec.actions
-    held: list[tuple[str, ...]] = []
-    for at, name in enumerate(names):
-        if name not in h.spec.feasible:
-            held.append(())
-            continue
-        lacking = ~h.feasible[:, at]
-        among = lacking if lacking.any() else np.ones(h.rows, dtype=np.bool_)
-        means = {other: _mean(scores[among, place], weights[among])
-                 for place, other in enumerate(names) if place != at}  # fmt: skip
-        ranked = sorted(means, key=lambda other: -means[other])
-        free = next((i for i, other in enumerate(ranked) if other not in h.spec.feasible), None)
-        held.append(tuple(ranked if free is None else ranked[: free + 1]))
-    return held
+    if names[at] not in h.spec.feasible:
+        return ()
+    lacking = ~h.feasible[:, at]
+    among = lacking if lacking.sum() >= enough else np.ones(h.rows, dtype=np.bool_)
+    means = {other: _mean(scores[among, place], weights[among])
+             for place, other in enumerate(names) if place != at}  # fmt: skip
+    ranked = sorted(means, key=lambda other: -means[other])
+    free = next((i for i, other in enumerate(ranked) if other not in h.spec.feasible), None)
+    return tuple(ranked if free is None else ranked[: free + 1])
 
 
 def effective(h: StageData, instead: Sequence[Sequence[str]]) -> Ints:
@@ -380,8 +385,25 @@ def _standard_error(values: Floats, weights: Floats) -> float:
     return float(np.sqrt(np.sum((weights * (values - mean)) ** 2)) / weights.sum())
 
 
-def _evidence(h: StageData, places: Ints) -> tuple[Bools, Bools]:
-    took = h.action[:, None] == places
+def _own_order(
+    leaf: Leaf, h: StageData, scores: Floats, weights: Floats, enough: int
+) -> tuple[str, ...]:
+    """Return a leaf's order of what is advised instead, if it does no worse in the leaf's rows."""
+    if not leaf.instead or not h.rows:
+        return leaf.instead
+    at = h.spec.place(leaf.action)
+    own = fallbacks(h, at, scores, weights, enough)
+    lacking = np.flatnonzero(~h.feasible[:, at])
+
+    def total(order: tuple[str, ...]) -> float:
+        places = effective(h, [order] * h.n_actions)[lacking, at]
+        return float(np.sum(scores[lacking, places] * weights[lacking]))
+
+    return own if total(own) >= total(leaf.instead) else leaf.instead
+
+
+def _evidence(h: StageData) -> tuple[Bools, Bools]:
+    took = h.action[:, None] == np.arange(h.n_actions)
     alone = (h.feasible.sum(axis=1) == 1)[:, None]
     return took, ~took | alone
 

@@ -152,18 +152,23 @@ def sensitivity_model(
         raise EstimationError(f"there is no stage {unknown[0]!r}; there are {', '.join(names)}")
     shifted = np.array([h.propensity is None if stages is None else h.spec.stage in stages
                         for h in t.stages])  # fmt: skip
+    compared = [(one, label) for one, label in zip((rules, against), labels, strict=True)
+                if one is not None]  # fmt: skip
+    advised_at = [advice(t, one) for one, _ in compared]
+    followers = [_followers(t, places, label)
+                 for places, (_, label) in zip(advised_at, compared, strict=True)]  # fmt: skip
     p = propensities(t, propensity)
     seen = t.weights * t.observed / probability_observed(t)
-    fixed, weights = [], []
-    for one, label in zip((rules, against), labels, strict=True):
-        if one is not None:
-            places = advice(t, one)
-            fixed.append(seen * _followers(t, places, label))
-            each = [np.maximum(stage_weight(h, at, here), 1.0)
-                    for h, at, here in zip(t.stages, places, p, strict=True)]  # fmt: skip
-            weights.append(np.vstack(each))
+    fixed = tuple(seen * one for one in followers)
+    weights = tuple(_each_weight(t, places, p) for places in advised_at)
     outcome = t.sign * np.nan_to_num(t.outcome)
-    return SensitivityModel(outcome, tuple(fixed), tuple(weights), shifted, labels[: len(fixed)])
+    return SensitivityModel(outcome, fixed, weights, shifted, tuple(name for _, name in compared))
+
+
+def _each_weight(t: Trajectories, places: Sequence[Ints], p: Sequence[Floats]) -> Floats:
+    """Return the weight 1/p of each stage, 1 for those who did not follow, shape (K, n)."""
+    stages = zip(t.stages, places, p, strict=True)
+    return np.vstack([np.maximum(stage_weight(h, at, here), 1.0) for h, at, here in stages])
 
 
 def _followers(t: Trajectories, places: Sequence[Ints], label: str) -> Bools:

@@ -3,10 +3,10 @@
 Whoever has the study file and the data gets the same rule bundle, byte for byte.
 """
 
-from collections.abc import Mapping
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, ValidationError
 
 from cds_engine.bundle.document import (
     REGIME,
@@ -21,6 +21,9 @@ from cds_engine.bundle.document import (
     Scores,
     Text,
 )
+from cds_engine.bundle.faults import document_faults
+from cds_engine.bundle.yaml import as_json, read_yaml, unsafe_values
+from cds_engine.errors import Fault, RuleBundleError, StudyError
 from cds_engine.vocabulary.action import Action
 from cds_engine.vocabulary.variable import Name, Variable
 
@@ -31,9 +34,6 @@ class WorldData(Document):
     world: str = Field(description="The world's name.")
     n: Annotated[int, Field(ge=1)]
     seed: int = 0
-    options: dict[str, Number | bool | str] = Field(
-        default_factory=dict, description="Parameters of the world that differ from its own."
-    )
 
 
 class TableData(Document):
@@ -107,10 +107,31 @@ class WrittenStage(Document):
     rule: tuple[Branch, ...] | Scores
 
 
+def _sort_of_stage(value: Any) -> str:
+    written = "rule" in value if isinstance(value, dict) else isinstance(value, WrittenStage)
+    return "written" if written else "learned"
+
+
+def _sort_of_data(value: Any) -> str:
+    world = "world" in value if isinstance(value, dict) else isinstance(value, WorldData)
+    return "world" if world else "table"
+
+
+AnyStage = Annotated[
+    Annotated[LearnedStage, Tag("learned")] | Annotated[WrittenStage, Tag("written")],
+    Discriminator(_sort_of_stage),
+]
+"""A stage with a ``rule`` is written, any other is learned."""
+AnyData = Annotated[
+    Annotated[WorldData, Tag("world")] | Annotated[TableData, Tag("table")],
+    Discriminator(_sort_of_data),
+]
+
+
 class Method(Document):
     """How the regime is learned and valued; every number that changes digits stands here."""
 
-    learner: Literal["q-learning", "dwols", "a-learning", "policy-tree", "value-search"]
+    learner: Literal["q-learning", "dwols", "a-learning", "policy-tree"]
     pseudo_outcome: Literal["max_q", "regret"] = "max_q"
     depth: Annotated[int, Field(ge=1, le=4)] = 2
     min_leaf: Annotated[int, Field(ge=1)] = 50
@@ -144,7 +165,7 @@ class StudyDocument(Document):
     expires: str | None = None
     about: About | None = None
     aim: Aim
-    data: WorldData | TableData
+    data: AnyData
     id: str = "id"
     weights: str | None = None
     outcome: OutcomeColumn
@@ -152,7 +173,7 @@ class StudyDocument(Document):
     variables: dict[Name, Variable] = Field(min_length=1)
     actions: dict[Name, Action] = Field(min_length=2)
     safeguards: tuple[Safeguard, ...] = ()
-    stages: tuple[LearnedStage | WrittenStage, ...] = Field(min_length=1)
+    stages: tuple[AnyStage, ...] = Field(min_length=1)
     method: Method
     seed: int = 0
     cases: tuple[Case, ...] = Field((), description="Cases of the authors, beside the drawn ones.")
@@ -166,5 +187,25 @@ class StudyDocument(Document):
         return tuple(stage for stage in self.stages if isinstance(stage, LearnedStage))
 
 
-Given = Mapping[str, Any]
-"""Variable -> value, as in a case."""
+def read_study(name: str, data: bytes) -> StudyDocument:
+    """Return the study that a file holds.
+
+    Raises:
+        StudyError: with every fault of the file, each with its place and the cure.
+    """
+    try:
+        content = read_yaml(name, data)
+    except RuleBundleError as error:
+        raise StudyError(f"study ({name})", error.faults) from None
+    faults = list(unsafe_values(content))
+    if not faults:
+        try:
+            return StudyDocument.model_validate_json(as_json(content))
+        except ValidationError as error:
+            found = document_faults(error, content)
+            faults = [Fault(_TAG.sub(r"\1", one.place), one.problem) for one in found]
+    raise StudyError(f"study ({name})", faults)
+
+
+_TAG = re.compile(r"(stages\[\d+\]|data)\.(?:learned|written|world|table)")
+"""Which sort of a stage or of data it is, in the place of a fault; no field of the file."""

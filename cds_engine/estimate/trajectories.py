@@ -124,7 +124,8 @@ class Trajectories:
             weights: the column with sample weights.
             missing_outcomes: ``keep`` leaves NaN where the outcome is missing, for estimators that
                 weight; ``refuse`` counts and refuses them.
-            kinds: how variables are declared, for feasible sets; else taken from the columns.
+            kinds: how variables are declared, for criteria; else taken from the columns. Numbers
+                are taken as they stand: round them first to the digits that are declared.
             unit: of the outcome, for reading.
 
         Raises:

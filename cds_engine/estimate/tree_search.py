@@ -29,6 +29,8 @@ Whole = NDArray[np.int64]
 
 _ROOM = 58
 """Bits for the largest sum; the rest keeps sums of impossible splits from running over."""
+_TIES = 8
+"""First splits on one feature that are compared where they are equally good."""
 _LARGE = 1_000_000
 """Rows times pairs of features from which compiling for some seconds pays."""
 
@@ -79,8 +81,9 @@ def search_tree(
 
     Exact up to depth 2. Deeper trees are grown from the root with the split that the best tree of
     depth 2 starts with, so that they are never worse than it; ``bound`` says what is left.
-    Of equal trees the one with fewer splits is returned, then the one whose splits come first by
-    column and by threshold. Time O(p^2 n log n) for each pair of actions, memory O(p n).
+    Of equal trees one of less depth is returned, then one with fewer splits, then the one whose
+    splits come first by column and by threshold. Time O(p^2 n log n) for each pair of actions,
+    memory O(p n).
 
     Args:
         features: shape (n, p), finite; a split is ``x >= threshold``.
@@ -235,23 +238,33 @@ def _best_two(rows: _Rows, sweep: _SweepFunction) -> tuple[int, Plan]:
     sorts = list(_sorted(rows))
     value, plan = _best_split(rows, sorts)
     seconds = [(one.order, one.gaps) for one in sorts if one.gaps.any()]
-    best: tuple[int, int] | None = None
+    best: list[tuple[int, int]] = []
     for feature, one in enumerate(sorts):
         if not one.gaps.any():
             continue
         below = _sides(rows, one.order, one.below, seconds, sweep)[1:-1]
         above = _sides(rows, one.order[::-1], one.above, seconds, sweep)[-2:0:-1]
         both = np.where(one.gaps, below + above, NONE)
-        at = int(both.argmax())
-        if both[at] > value:
-            value, best = int(both[at]), (feature, at + 1)
-    if best is None:
+        if both.max() > value:
+            value, best = int(both.max()), []
+        elif not best:
+            continue
+        best += [(feature, int(at) + 1) for at in np.flatnonzero(both == value)[:_TIES]]
+    if not best:
         return value, plan
-    feature, at = best
+    return value, min((_rebuilt(rows, *one) for one in best), key=_splits)
+
+
+def _rebuilt(rows: _Rows, feature: int, at: int) -> Plan:
+    """Return the best tree of depth two that starts with a split."""
     threshold = rows.threshold(feature, at)
-    above_it = rows.features[:, feature] >= threshold
-    lower, upper = _best_split(rows.take(~above_it))[1], _best_split(rows.take(above_it))[1]
-    return value, Cut(feature, threshold, lower, upper)
+    above = rows.features[:, feature] >= threshold
+    return Cut(feature, threshold, _best_split(rows.take(~above))[1],
+               _best_split(rows.take(above))[1])  # fmt: skip
+
+
+def _splits(plan: Plan) -> int:
+    return 0 if isinstance(plan, int) else 1 + _splits(plan.below) + _splits(plan.above)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class ValueEstimate:
         sample_weights: those of the trajectories, where they are not all equal.
         replicates: the estimate in every bootstrap resample, where it was bootstrapped; two values
             that were bootstrapped with one seed have their resamples in common.
+        seed: of those resamples.
     """
 
     label: str
@@ -63,6 +64,7 @@ class ValueEstimate:
     notes: tuple[str, ...] = field(default=())
     sample_weights: Floats | None = None
     replicates: Floats | None = None
+    seed: int | None = None
 
     @property
     def low(self) -> float:
@@ -149,7 +151,8 @@ class ValueEstimate:
         self, other: "ValueEstimate", own: Floats, others: Floats
     ) -> "ValueEstimate":
         """Return the difference over bootstrap resamples that two values have in common."""
-        if own.shape != others.shape or not _same(self.ids, other.ids):
+        common = own.shape == others.shape and self.seed == other.seed
+        if not common or not _same(self.ids, other.ids):
             raise EstimationError(
                 f"{self.label} minus {other.label}: they rest on different trajectories or "
                 "resamples; bootstrap both on the same, with one seed"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cds_engine.errors import EstimationError
 from cds_engine.estimate.columns import Bools, Floats, Ints
 from cds_engine.estimate.propensity import Propensity, cross_fit_propensity, fit_propensity
-from cds_engine.estimate.rule import NO_DECISION, Rules, advised
+from cds_engine.estimate.rule import Rules, advised
 from cds_engine.estimate.stage import StageData
 from cds_engine.estimate.trajectories import Trajectories
 from cds_engine.estimate.value import WeightSummary
@@ -116,11 +116,6 @@ def follows_so_far(trajectories: Trajectories, advised_at: Sequence[Ints]) -> Bo
     """Return who followed the regime from the first stage through stage k, shape (K, n)."""
     each = [followed(h, places) for h, places in zip(trajectories.stages, advised_at, strict=True)]
     return np.logical_and.accumulate(np.vstack(each), axis=0)
-
-
-def decisions(trajectories: Trajectories) -> int:
-    """Return how many trajectories have at least one decision."""
-    return int(np.any([h.action != NO_DECISION for h in trajectories.stages], axis=0).sum())
 
 
 def effective_n(weights: Floats) -> float:

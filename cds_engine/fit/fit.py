@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -15,6 +15,7 @@ from cds_engine.estimate.bootstrap import Bootstrap, bootstrap
 from cds_engine.estimate.columns import Floats
 from cds_engine.estimate.comparison import ValueTable, value_table
 from cds_engine.estimate.crude import observed_value
+from cds_engine.estimate.doubly_robust import IN_SAMPLE
 from cds_engine.estimate.export.bundle import Exported, Form, to_bundle
 from cds_engine.estimate.export.data import study_trajectories
 from cds_engine.estimate.export.learned import linear_form
@@ -26,7 +27,9 @@ from cds_engine.estimate.sensitivity import SensitivityModel, sensitivity_model
 from cds_engine.estimate.study import StudyDocument
 from cds_engine.estimate.trajectories import Trajectories
 from cds_engine.fit.evidence import Source, evidence_of
+from cds_engine.fit.fixed import fixed_rules
 from cds_engine.fit.learners import LINEAR, learner_for, reference_of
+from cds_engine.fit.readme import readme_of
 
 Progress = Callable[[str, int, int], None]
 """Told the name of the step that begins, its place from 1, and how many there are."""
@@ -119,7 +122,9 @@ def fit_study(
     whole = (*notes, *said, *poor(overlaps))
     method = _method(study, resampled)
     evidence = evidence_of(study, trajectories, values, entries, source, method, whole)
-    exported = to_bundle(study, trajectories, forms, evidence, method)
+    exported = to_bundle(
+        study, trajectories, forms, evidence, method, lambda bundle: readme_of(bundle, evidence)
+    )
     return Fit(
         study, trajectories, learner, forms, resampled, values, overlaps, shares, differences,
         rows, model, flips_at, entries, exported, whole,
@@ -167,9 +172,10 @@ def _values(study: StudyDocument, trajectories: Trajectories, rules: Rules) -> V
     with warnings.catch_warnings():
         # the learner warned already, of all the data; its folds have nothing to add
         warnings.simplefilter("ignore", DisagreementWarning)
-        return value_table(
+        found = value_table(
             trajectories,
             {LEARNED: learner_for(study), SERVED: rules},
+            fixed=fixed_rules(study, trajectories),
             usual=CARE,
             propensity=None if method.propensity == "known" else "estimate",
             n_folds=method.folds,
@@ -177,6 +183,9 @@ def _values(study: StudyDocument, trajectories: Trajectories, rules: Rules) -> V
             random_state=study.seed,
             level=method.level,
         )
+    rows = [replace(row, value=replace(row.value, notes=(*row.value.notes, IN_SAMPLE)))
+            if row.value.label == SERVED else row for row in found.rows]  # fmt: skip
+    return replace(found, rows=tuple(rows))
 
 
 def _sensitivity(

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from cds_engine.errors import EstimationError
 from cds_engine.estimate.a_learning import ALearning
 from cds_engine.estimate.dwols import DWOLS
 from cds_engine.estimate.policy_tree import PolicyTree
@@ -31,7 +30,6 @@ def learner_for(study: StudyDocument) -> Any:
                 depth=method.depth, features=tailoring, min_leaf=method.min_leaf,
                 propensity=propensity, folds=method.folds, random_state=study.seed,
             )  # fmt: skip
-    raise EstimationError(f"the learner {method.learner!r} cannot be exported yet")
 
 
 def reference_of(study: StudyDocument, actions: tuple[str, ...]) -> str:

@@ -38,7 +38,8 @@ def listed(
         return Missing("unresolved", detail, event_readings(wanted))
     open_entries = [e for e in uncoded if ever or not _over(e, as_of)]
     if open_entries:
-        return Missing("unresolved", _in_words(variable, open_entries), event_readings(open_entries))
+        detail = _in_words(variable, open_entries)
+        return Missing("unresolved", detail, event_readings(open_entries))
     return not_found(variable, "not on the list")
 
 

@@ -120,7 +120,7 @@ class Person:
 
 
 class Earlier(Protocol):
-    """Observations known at an instant, from before the window of every variable that reads them."""
+    """Observations known at an instant, from before the windows of all variables."""
 
     def readings(self, codes: Set[str]) -> list[Event]:
         """Return those that carry one of the codes."""

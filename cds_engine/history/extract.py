@@ -82,9 +82,10 @@ class HistoryTaker:
         Whatever is older tells of a variable, at most, that its value is stale. A code that is not
         among them is read by no variable.
         """
-        starts = {window: window.before(as_of) for window in self._windows}
+        starts: dict[Duration | None, float] = {None: -inf}
+        starts |= {window: window.before(as_of) for window in self._windows}
         return {
-            code: -inf if None in windows else min(starts[window] for window in windows)
+            code: min([starts[window] for window in windows])
             for code, windows in self._windows_of.items()
         }
 

@@ -1,5 +1,6 @@
 """A code is written ``system|code`` with a short name for the systems that everybody uses."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -69,11 +70,29 @@ def plain_code(code: str) -> str:
     return short_code(*full_code(code)) if "|" in code else code
 
 
+_SHAPES = (
+    (r"\d{1,7}-\d", "loinc"),
+    (r"[A-TV-Z]\d[0-9AB](\.[0-9A-Z]{1,4})?", "icd10"),
+    (r"[A-Z]\d{2}[A-Z]{2}\d{2}", "atc"),
+)
+"""How the codes of a system look."""
+
+
+def _cure(bare: str) -> str:
+    """Say how a code without a system is written; its shape often tells the system."""
+    for shape, system in _SHAPES:
+        if re.fullmatch(shape, bare):
+            return f"write it as {system}|{bare}"
+    if bare.isascii() and bare.isdigit():
+        return f"write it with its system, for example snomed|{bare} or rxnorm|{bare}"
+    return "write it as system|code, for example loinc|8480-6"
+
+
 def code_fault(code: str) -> str | None:
     """Say what is wrong with the way a code is written, or None."""
     system, bar, bare = code.rpartition("|")
     if not bar or not bare or not system:
-        return f"{code!r} is no code; write it as system|code, for example loinc|8480-6"
+        return f"{code!r} is no code; {_cure(bare)}"
     if system not in SYSTEMS and ":" not in system:
         known = ", ".join(sorted(SYSTEMS))
         return f"{code!r} names no known system; use one of {known}, or the system's full URI"

@@ -27,9 +27,12 @@ class Span:
             return f"{'<' if self.high_open else '<='} {number_text(self.high)}"
         if self.high == inf:
             return f"{'>' if self.low_open else '>='} {number_text(self.low)}"
-        above = "above " if self.low_open else ""
-        below = "below " if self.high_open else ""
-        return f"{above}{number_text(self.low)} to {below}{number_text(self.high)}"
+        low, high = number_text(self.low), number_text(self.high)
+        if not (self.low_open or self.high_open):
+            return f"{low} to {high}"
+        least = f"above {low}" if self.low_open else f"{low} or higher"
+        most = f"below {high}" if self.high_open else f"{high} or lower"
+        return f"{least}, and {most}"
 
 
 Scalar = float | bool | str | Span

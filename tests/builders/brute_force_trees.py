@@ -24,13 +24,13 @@ class Limits:
 
 
 def best_value(
-    X: NDArray[np.float64], scores: NDArray[np.float64], depth: int, limits: Limits
+    features: NDArray[np.float64], scores: NDArray[np.float64], depth: int, limits: Limits
 ) -> float:
     """Return the largest sum of scores of any tree; minus infinity if none is allowed."""
-    everybody = np.ones(len(X), dtype=np.bool_)
+    everybody = np.ones(len(features), dtype=np.bool_)
     totals = [
         sum(scores[rows, action].sum() for rows, action in leaves)
-        for leaves in _trees(X, everybody, scores.shape[1], depth)
+        for leaves in _trees(features, everybody, scores.shape[1], depth)
         if all(limits.allow(rows, action) for rows, action in leaves)
     ]
     return max(totals, default=-np.inf)
@@ -40,16 +40,16 @@ Leaves = list[tuple[NDArray[np.bool_], int]]
 
 
 def _trees(
-    X: NDArray[np.float64], rows: NDArray[np.bool_], actions: int, depth: int
+    features: NDArray[np.float64], rows: NDArray[np.bool_], actions: int, depth: int
 ) -> Iterator[Leaves]:
     for action in range(actions):
         yield [(rows, action)]
     if depth == 0:
         return
-    for feature in range(X.shape[1]):
-        for bound in np.unique(X[rows, feature])[1:]:
-            above = rows & (X[:, feature] >= bound)
-            lower = list(_trees(X, rows & ~above, actions, depth - 1))
-            upper = list(_trees(X, above, actions, depth - 1))
+    for column in range(features.shape[1]):
+        for bound in np.unique(features[rows, column])[1:]:
+            above = rows & (features[:, column] >= bound)
+            lower = list(_trees(features, rows & ~above, actions, depth - 1))
+            upper = list(_trees(features, above, actions, depth - 1))
             for one, other in product(lower, upper):
                 yield one + other

@@ -1,6 +1,11 @@
-"""Hypothesis strategies: records with every mess that a history has to cope with, and tidy ones."""
+"""Records with every mess that a history has to cope with, drawn so that the messes meet.
+
+Each record speaks mostly of one thing, at a handful of times, so that versions, copies, late
+entries, dates and clock times of one day fall upon each other.
+"""
 
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from builders.records import (
@@ -16,10 +21,8 @@ from builders.records import (
     time,
     ucum,
 )
-from hypothesis import strategies as st
-
 from cds_engine.history.event import Event, EventKind, Person, Record, Time
-from cds_engine.vocabulary.time import DAY, HOUR, SECOND
+from cds_engine.vocabulary.time import DAY, HOUR, MINUTE, Instant
 from cds_engine.vocabulary.value import Span
 
 ANSWERED = "loinc|82810-3"
@@ -101,147 +104,173 @@ class Mess:
         one_source: True if every event has a source of its own.
         clean: True if nothing is in doubt, unreadable, or taken back.
         late: the most hours between an event and its recording.
+        events: the most events of a record.
     """
 
-    times: tuple[str, ...] = (
-        "instant", "instant", "instant", "same", "day", "day", "month", "year", "none", "long",
-    )  # fmt: skip
-    one_source: bool = False
-    clean: bool = False
+    times: tuple[str, ...] = ("instant",)
+    one_source: bool = True
+    clean: bool = True
     late: int = 24 * 90
+    events: int = 12
 
 
-MESSY = Mess()
-LATE = Mess(("instant",), one_source=True, clean=True)
-DAYS = Mess(("day",), one_source=True, clean=True, late=24)
-TIDY = Mess(("instant",), one_source=True, clean=True, late=0)
-
-_HOURS = st.integers(-400 * 24, 30 * 24)
-_SAME = st.sampled_from([AS_OF - 20 * DAY, AS_OF - 5 * DAY, AS_OF - 5 * DAY + HOUR])
-
-
-@st.composite
-def times(draw: st.DrawFn, mess: Mess = MESSY) -> Time | None:
-    """A time of any precision."""
-    at = AS_OF + draw(_HOURS) * HOUR + draw(st.sampled_from([0, 0, 1, SECOND]))
-    match draw(st.sampled_from(mess.times)):
-        case "same":
-            at = draw(_SAME)
-        case "day":
-            return Time(at - at % DAY, at - at % DAY + DAY - 1, "day")
-        case "month":
-            return time(draw(st.sampled_from(["2025-05", "2025-06", "2025-01"])))
-        case "year":
-            return time(draw(st.sampled_from(["2024", "2025", "1895"])))
-        case "long":
-            return Time(at, at + DAY)
-        case "none":
-            return None
-    return Time(at, at)
-
-
-_NUMBERS = st.one_of(
-    st.integers(40, 300).map(float),
-    st.sampled_from([120.0, 121.0, 122.0, 123.0, 5.0]),
-    st.sampled_from([0.05, 5.45, 5.55, 120.05, 120.15, 2.675, 1e17, -3.5, 1e300]),
-    st.floats(0, 300).map(lambda number: round(number, 3)),
-)
-_VALUES = st.one_of(
-    _NUMBERS,
-    _NUMBERS,
-    st.just(None),
-    st.just(Span(high=100.0, high_open=True)),
-    st.sampled_from(["snomed|1", "snomed|9"]),
-    st.booleans(),
-)
-_KINDS: st.SearchStrategy[tuple[EventKind, tuple[str, ...]]] = st.sampled_from(
-    [
-        ("observation", (SBP,)), ("observation", (SBP,)), ("observation", (SBP, OTHER_SBP)),
-        ("observation", (OTHER_SBP, "loinc|1")), ("observation", (POTASSIUM,)),
-        ("observation", (ANSWERED,)), ("condition", (HYPERTENSION,)), ("allergy", (PENICILLIN,)),
-        ("request", (LISINOPRIL,)), ("request", ("rxnorm|17767",)), ("statement", (LISINOPRIL,)),
-        ("dispense", (LISINOPRIL,)), ("dispense", (LISINOPRIL, "rxnorm|17767")),
-        ("service", (LIFESTYLE,)), ("procedure", ("snomed|1",)), ("administration", ("rxnorm|1",)),
-        ("encounter", (VISIT,)), ("condition", ()), ("condition", (HYPERTENSION,)), ("allergy", ()), ("observation", ("loinc|unused",)),
-    ]
-)  # fmt: skip
-_STATUSES = ["final", "final", "active", "active", "amended", "stopped", "unknown", "completed",
-             "entered-in-error", "cancelled", "preliminary", ""]  # fmt: skip
-_UNITS = [mm_hg(), mm_hg(), mm_hg(), ucum("kPa"), ucum("mmol/L"), ucum("cm[Hg]"),
-          ucum("mg/dL"), None]  # fmt: skip
-
-
-@st.composite
-def events(draw: st.DrawFn, mess: Mess = MESSY) -> Event:
-    """An event of any kind."""
-    kind, codes = draw(_KINDS)
-    when = draw(times(mess))
-    start = draw(_HOURS) * HOUR + AS_OF if when is None else when.start
-    recorded = start + draw(st.integers(-48 * (mess.late > 24), mess.late)) * HOUR
-    source = draw(st.integers(0, 10**9 if mess.one_source else 9))
-    answered = codes == (ANSWERED,)
-    fields: dict[str, object] = {"status": "active", "unit": mm_hg()}
-    if kind == "observation":
-        number = draw(_NUMBERS if mess.clean else _VALUES)
-        fields["value"] = draw(st.sampled_from(_ANSWERS)) if answered else number
-        fields["status"] = "final"
-    if not mess.clean:
-        fields["status"] = draw(st.sampled_from(_STATUSES))
-        fields["version"] = (draw(st.sampled_from([0, 0, 0, 1])), "")
-        fields["unit"] = draw(st.sampled_from(_UNITS))
-        fields["problem"] = draw(st.sampled_from(["", "", "", "", "it cannot be read"]))
-        fields["until"] = draw(st.one_of(st.none(), st.none(), times()))
-        fields["ended"] = draw(st.booleans())
-        fields["doubt"] = draw(st.booleans()) and draw(st.booleans())
-        if kind == "observation" and draw(st.booleans()):
-            fields["until"] = None
-    if kind in {"request", "dispense"}:
-        fields["days"] = draw(st.sampled_from([None, 30.0, 14.0, 10.5, 0.0]))
-    return Event(kind, codes, when, recorded, f"{kind}/{source}", **fields)  # type: ignore[arg-type]
-
-
-_ANSWERS = [
-    "snomed|1", "snomed|2", "snomed|1\nsnomed|9", "snomed|2\nsnomed|3", "snomed|1\nsnomed|2",
-]  # fmt: skip
-_BIRTHS = [None, "1970-03-01", "2000-02-29", "2024-12-31", "1980-07", "1980", "1897-01-01",
-           "1899-12-31", "2025-06-15", "2026-01-01"]  # fmt: skip
-_GAPS = ["*", "latest", "kind:observation", "kind:patient", f"code:{LISINOPRIL}", "kind:service"]
-
-
-@st.composite
-def persons(draw: st.DrawFn) -> Person:
-    """A person of any age, sex and fate."""
-    born = draw(st.sampled_from(_BIRTHS))
-    return Person(
-        "p",
-        None if born is None else time(born),
-        draw(st.sampled_from([None, "female", "male", "?"])),
-        died=draw(st.one_of(st.none(), times())),
-        deceased=draw(st.booleans()),
-    )
-
-
-@st.composite
-def records(draw: st.DrawFn, mess: Mess = MESSY, most: int = 12) -> Record:
-    """A record."""
-    found = draw(st.lists(events(mess), max_size=most))
-    gaps = draw(st.lists(st.sampled_from(_GAPS), max_size=1)) if draw(st.booleans()) else []
-    return Record(draw(persons()), tuple(found), (), dict.fromkeys(gaps, "it was cut short"))
-
-
-def several(mess: Mess = MESSY, most: int = 12) -> st.SearchStrategy[list[Record]]:
-    """One to four records."""
-    return st.lists(records(mess, most), min_size=1, max_size=4)
-
-
-POINTS = st.lists(
-    st.tuples(
-        st.integers(0, 11),
-        st.one_of(
-            _HOURS.map(lambda hours: AS_OF + hours * HOUR),
-            st.sampled_from([AS_OF, AS_OF - 5 * DAY, AS_OF - 5 * DAY - 1, AS_OF + 400 * DAY]),
-        ),
+KINDS_OF_MESS = {
+    "all at once": Mess(
+        ("instant", "instant", "instant", "day", "day", "month", "year", "none", "long"),
+        one_source=False,
+        clean=False,
     ),
-    max_size=12,
-)
-RECORDS = several()
+    "sources": Mess(one_source=False),
+    "values": Mess(clean=False, late=0),
+    "late": Mess(events=25),
+    "dates": Mess(("day", "day", "day", "instant"), late=12),
+    "vague": Mess(("instant", "instant", "month", "year", "none"), late=24),
+    "tidy": Mess(late=0, events=25),
+}
+
+FAMILIES: tuple[tuple[tuple[EventKind, tuple[str, ...]], ...], ...] = (
+    (("observation", (SBP,)),),
+    (("observation", (SBP,)), ("observation", (OTHER_SBP,)), ("observation", (SBP, OTHER_SBP))),
+    (("observation", (SBP,)), ("request", (LISINOPRIL,)), ("service", (LIFESTYLE,))),
+    (("observation", (POTASSIUM,)), ("observation", ("loinc|unused",))),
+    (("observation", (ANSWERED,)),),
+    (("condition", (HYPERTENSION,)),),
+    (("condition", (HYPERTENSION,)), ("condition", ()), ("allergy", ()), ("allergy", (PENICILLIN,))),
+    (("request", (LISINOPRIL,)), ("statement", (LISINOPRIL,))),
+    (("dispense", (LISINOPRIL,)), ("dispense", (LISINOPRIL,)), ("request", (LISINOPRIL,))),
+    (
+        ("request", ("rxnorm|17767",)), ("request", (LISINOPRIL,)), ("service", (LIFESTYLE,)),
+        ("dispense", (LISINOPRIL, "rxnorm|17767")), ("administration", ("rxnorm|1",)),
+    ),
+    (("procedure", ("snomed|1",)),),
+    (("encounter", (VISIT,)), ("encounter", ("act|EMER",))),
+)  # fmt: skip
+"""What a record may mostly speak of."""
+
+_NUMBERS = (120.0, 121.0, 121.5, 122.0, 123.0, 180.0, 5.0, 4.95, 5.05, 5.45, 5.55, 120.05, 120.15,
+            2.675, 300.0, 40.0, 1e17, -3.5, 1e300)  # fmt: skip
+_UNREADABLE = (None, Span(high=100.0, high_open=True), "snomed|1", True, False)
+_ANSWERS = (
+    "snomed|1", "snomed|2", "snomed|1\nsnomed|9", "snomed|2\nsnomed|3", "snomed|1\nsnomed|2",
+    "snomed|9",
+)  # fmt: skip
+_STATUSES = ("final", "final", "active", "active", "amended", "stopped", "unknown", "completed",
+             "entered-in-error", "cancelled", "preliminary", "")  # fmt: skip
+_UNITS = (mm_hg(), mm_hg(), mm_hg(), ucum("kPa"), ucum("mmol/L"), ucum("cm[Hg]"), ucum("mg/dL"),
+          None)  # fmt: skip
+_BIRTHS = (None, "1970-03-01", "2000-02-29", "2024-12-31", "1980-07", "1980", "1897-01-01",
+           "1899-12-31", "2025-06-15", "2026-01-01")  # fmt: skip
+_GAPS = ("*", "latest", "kind:observation", "kind:patient", f"code:{LISINOPRIL}", "kind:service",
+         "kind:condition")  # fmt: skip
+
+
+class Drawer:
+    """Draws one record and the instants at which to look at it."""
+
+    def __init__(self, random: Random, mess: Mess) -> None:
+        self.random, self.mess = random, mess
+        self.family = random.choice(FAMILIES)
+        days = random.choice((3, 40, 400))
+        # a handful of times, and with each some that are near it
+        self.instants = [
+            AS_OF + random.randrange(-days * 24 * 60, 24 * 60) * MINUTE
+            for _ in range(random.choice((2, 4, 20)))
+        ]
+
+    def record(self) -> Record:
+        """Return the record."""
+        random = self.random
+        events = [self.event() for _ in range(random.randint(0, self.mess.events))]
+        gaps = [random.choice(_GAPS)] if random.random() < 0.15 else []
+        born = random.choice(_BIRTHS)
+        person = Person(
+            "p",
+            None if born is None else time(born),
+            random.choice((None, "female", "male", "?")),
+            died=self.time() if random.random() < 0.3 else None,
+            deceased=random.random() < 0.3,
+        )
+        return Record(person, tuple(events), (), dict.fromkeys(gaps, "it was cut short"))
+
+    def decision(self) -> Instant:
+        """Return an instant at which to decide: mostly when something changes."""
+        near = self.random.choice((-1, 0, 0, 1, HOUR, DAY, 30 * DAY, 90 * DAY, 200 * DAY))
+        return self.instant() + near
+
+    def instant(self) -> Instant:
+        """Return one of the record's own times."""
+        at = self.random.choice(self.instants)
+        shift = self.random.choice((0, 0, 0, 0, 1, HOUR, DAY))
+        return at + shift
+
+    def time(self) -> Time | None:
+        """Return a time of some precision."""
+        at = self.instant()
+        match self.random.choice(self.mess.times):
+            case "day":
+                return Time(at - at % DAY, at - at % DAY + DAY - 1, "day")
+            case "month":
+                return time(self.random.choice(("2025-05", "2025-06", "2025-01")))
+            case "year":
+                return time(self.random.choice(("2024", "2025", "1895")))
+            case "long":
+                return Time(at, at + DAY)
+            case "none":
+                return None
+        return Time(at, at)
+
+    def event(self) -> Event:
+        """Return an event."""
+        random, mess = self.random, self.mess
+        kind, codes = random.choice(self.family)
+        when = self.time()
+        start = self.instant() if when is None else when.start
+        late = random.choice((0, 0, HOUR, HOUR * random.randint(0, mess.late))) if mess.late else 0
+        if mess.late > 24 and random.random() < 0.1:
+            late = -late
+        source = random.randrange(10**9 if mess.one_source else 5)
+        fields: dict[str, Any] = {"status": "active", "unit": mm_hg()}
+        if kind == "observation":
+            answered = codes == (ANSWERED,)
+            fields["value"] = random.choice(_ANSWERS if answered else _NUMBERS[:6])
+            fields["status"] = "final"
+        if not mess.one_source:
+            fields["version"] = (random.choice((0, 0, 0, 1)), "")
+            fields["status"] = random.choice((fields["status"], "entered-in-error"))
+        if kind in {"request", "dispense"}:
+            fields["days"] = random.choice((None, 30.0, 14.0, 10.5, 0.0, 2.3, 1.1))
+        if not mess.clean:
+            self._spoil(kind, fields)
+        return Event(kind, codes, when, start + late, f"{kind}/{source}", **fields)
+
+    def _spoil(self, kind: EventKind, fields: dict[str, Any]) -> None:
+        random = self.random
+        sometimes = random.choice((0.02, 0.3))
+        if kind == "observation" and random.random() < 0.5:
+            fields["value"] = random.choice((*_NUMBERS, random.uniform(0, 300)))
+        if random.random() < sometimes:
+            fields["status"] = random.choice(_STATUSES)
+        if random.random() < sometimes:
+            fields["unit"] = random.choice(_UNITS)
+        if random.random() < sometimes / 2:
+            fields["problem"] = "it cannot be read"
+        if kind == "observation":
+            if random.random() < sometimes / 2:
+                fields["value"] = random.choice(_UNREADABLE)
+            if random.random() < sometimes / 5:
+                fields["until"] = self.time()
+            return
+        if random.random() < 0.5:
+            fields["until"] = self.time()
+        fields["ended"] = random.random() < 0.5
+        fields["doubt"] = random.random() < sometimes
+
+
+def draw_case(seed: int, mess: Mess, records: int) -> tuple[list[Record], list[tuple[int, int]]]:
+    """Return records, and decision points in no order: the same ones for the same seed."""
+    random = Random(seed)
+    drawers = [Drawer(random, mess) for _ in range(records)]
+    found = [drawer.record() for drawer in drawers]
+    points = [(row, drawer.decision()) for row, drawer in enumerate(drawers) for _ in range(5)]
+    random.shuffle(points)
+    return found, points

@@ -8,8 +8,8 @@ from pathlib import Path
 from cds_adapters.fhir.decode import decode_bundle
 from cds_adapters.fhir.record import record_of
 from cds_adapters.fhir.samples import SamplePatient, sample_patient, to_json, to_transaction_bundle
+from cds_adapters.storage.shelf import read_bundle_folder
 from cds_engine.bundle.model import DecisionList, RuleBundle
-from cds_engine.bundle.read import read_bundle
 from cds_engine.criteria.syntax import Criterion, IntegerForm, Threshold, leaves
 from cds_engine.decide.cases import CaseResult, run_cases
 from cds_engine.decide.decision import Decision
@@ -26,7 +26,7 @@ NOW = instant(datetime(2026, 6, 1, tzinfo=UTC))
 @cache
 def shipped(regime: str, version: str = "1.0.0") -> RuleBundle:
     folder = RULES / regime / version
-    return read_bundle({file.name: file.read_bytes() for file in folder.iterdir()})
+    return read_bundle_folder(folder)
 
 
 @cache

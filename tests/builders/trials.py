@@ -110,6 +110,4 @@ def stage_data(
 def trajectories(*stages: StageData, outcome: Any, **changed: Any) -> Trajectories:
     """Return trajectories of given stages; the identifiers count from 0."""
     y = np.asarray(outcome, dtype=np.float64)
-    return replace(
-        Trajectories(np.arange(len(y)), stages, y, weights=np.ones(len(y))), **changed
-    )
+    return replace(Trajectories(np.arange(len(y)), stages, y, weights=np.ones(len(y))), **changed)

@@ -72,7 +72,7 @@ def _read(export: Export, file: DataFile, piles: Piles, told: _Events) -> None:
     if file.kind == "ndjson":
         stream = FileStream(export.address, file)
         base = file.name.rpartition("/")[2]
-        for number, line, _ in stream.lines():
+        for number, line in stream.lines():
             piles.add(Piece(line, f"{file.name}:{number}"), base)
         if stream.cut:
             raise BulkError(f"{file.name} is cut: {stream.cut}; fetch it again")

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ import numpy as np
 
 from cds_adapters.bulk.eventfiles import event_of, person_of, read_event_rows
 from cds_adapters.bulk.job import Job
-from cds_adapters.bulk.labels import Concept, Label, read_label, read_type, read_visit
+from cds_adapters.bulk.judge import Judge
+from cds_adapters.bulk.labels import Label, read_label, read_type, read_visit
 from cds_adapters.bulk.rejects import Reject, reject
 from cds_adapters.bulk.sources import DataFile, open_file
 from cds_adapters.bulk.spill import (
@@ -24,7 +24,7 @@ from cds_adapters.bulk.spill import (
     write_whole,
 )
 from cds_adapters.bulk.streams import FileStream
-from cds_adapters.bulk.wanted import KIND_OF_TYPE, Relevant, Wanted
+from cds_adapters.bulk.wanted import KIND_OF_TYPE
 from cds_adapters.fhir.decode import add_url, is_failure, next_link, read_raw_bundle
 from cds_adapters.fhir.decode import decode_resource as decode_one
 from cds_adapters.fhir.duplicate_keys import refuse_duplicate_keys
@@ -35,20 +35,13 @@ from cds_adapters.fhir.references import Subjects, about_no_patient, new_id
 from cds_adapters.fhir.times import read_time
 from cds_adapters.fhir.troubles import Trouble, glimpse
 from cds_engine.replay.shard import shard_of
-from cds_engine.vocabulary.code import short_code
 from cds_engine.vocabulary.time import Instant
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _REFERRED = ("Patient", "Medication", "Encounter")
-_MEDICATION_TYPES = frozenset(
-    {"MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration"}
-)
-_BY_CODE = frozenset(
-    {"Observation", "Condition", "AllergyIntolerance", "Procedure", "ServiceRequest"}
-)
 _PLANNED = frozenset({"planned", "cancelled", "entered-in-error"})
-_TABLE = 200_000
-"""How many different unmapped codes are counted before the rare ones are let go."""
+_TABLE = 100_000
+"""How many patients or codes are remembered at once."""
 
 
 @dataclass
@@ -107,32 +100,6 @@ def fetch_more(job: Job, number: int, names: frozenset[int]) -> None:
     _Scanner(job, number, names).scan()
 
 
-@lru_cache(maxsize=2)
-def _tables(job_key: "_Key") -> tuple[Wanted, Mapping[str, Relevant]]:
-    job = job_key.job
-    wanted, site = job.wanted(), job.site()
-    tables = {}
-    for kind, event_kind in KIND_OF_TYPE.items():
-        codes = wanted.codes.get(event_kind)
-        if codes is not None and kind in (_BY_CODE | _MEDICATION_TYPES):
-            tables[kind] = Relevant(codes, site)
-    return wanted, tables
-
-
-class _Key:
-    """Lets a job be looked up by what its tables depend on."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self._key = (job.bundles, tuple(sorted(job.codes.items())), job.time_zone)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self._key == other._key
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-
 class _Scanner:
     """One file in the course of being scanned."""
 
@@ -141,11 +108,14 @@ class _Scanner:
         self.number = number
         self.file: DataFile = job.export.files[number]
         self.only = only
-        self.wanted, self.tables = _tables(_Key(job))
+        self.wanted = job.wanted()
         self.types = self.wanted.types()
+        self.judge = Judge(self.wanted, job.site())
+        self.subjects = Subjects({})
         self.found = Scanned()
         self.dropped: list[int] = []
         self.names: list[int] = []
+        self.shards: dict[str, int] = {}
         self.zone = job.site().time_zone
 
     def scan(self) -> None:
@@ -164,17 +134,37 @@ class _Scanner:
         self.found.sha256 = stream.digest
         self.found.blocks = self.spill.blocks
         self.found.cut = self.found.cut or stream.cut
-        if self.only is None:
+        self.found.types += self.judge.passed_over()
+        self.found.unmapped += _commonest(self.judge.unmapped())
+        if first:
             for name, hashes in (("dropped", self.dropped), ("names", self.names)):
                 with path.with_suffix(f".{name}").open("wb") as target:
                     np.save(target, np.array(hashes, dtype=np.uint64))
         write_whole(path.with_suffix(".json"), msgspec.json.encode(self.found))
 
     def _scan_lines(self, stream: FileStream) -> None:
-        number = 0
-        for number, data, ended in stream.lines():
-            self._add(data, number, cut=not ended or bool(stream.cut))
-        if stream.cut and number == 0:
+        judge, passing = self.judge.judge, self.only is None
+        last = 0
+        for first, block, ended in stream.blocks():
+            for number, data in enumerate(block, first):
+                if not data or data.isspace():
+                    continue
+                last = number
+                self.found.lines += 1
+                try:
+                    label = read_label(data)
+                except _UNREADABLE as fault:
+                    cut = not ended or bool(stream.cut)
+                    self._add_broken(data, number, f"it cannot be decoded: {fault}", cut=cut)
+                    continue
+                judged = judge(label)
+                if passing and judged.counts is False:
+                    # most lines of an export end here
+                    judged.met += 1
+                    self.dropped.append(name_hash(f"{judged.kind}/{label.id}"))
+                else:
+                    self._add_resource(data, label, number, -1, None, None)
+        if stream.cut and last == 0:
             self.found.cut = stream.cut
 
     def _scan_body(self, stream: FileStream) -> None:
@@ -222,21 +212,10 @@ class _Scanner:
                       encounter=row.get("encounter") or "")  # fmt: skip
         self._keep(row["patient"], piece, event.kind)
 
-    def _add(self, data: bytes, line: int, *, cut: bool = False) -> None:
-        """Add one line of NDJSON."""
-        try:
-            label = read_label(data)
-        except _UNREADABLE as fault:
-            self.found.lines += 1
-            if cut and not _is_json(data):
-                self.found.cut = f"line {line} ends in the middle"
-            self._add_unreadable(data, line, -1, None, f"it cannot be decoded: {fault}")
-            return
-        if label.resource_type == "Bundle":
-            self._add_nested(data, line)
-            return
-        self.found.lines += 1
-        self._add_resource(data, label, line, -1, None, None)
+    def _add_broken(self, data: bytes, line: int, reason: str, *, cut: bool) -> None:
+        if cut and not _is_json(data):
+            self.found.cut = f"line {line} ends in the middle"
+        self._add_unreadable(data, line, -1, None, reason)
 
     def _add_nested(self, data: bytes, line: int) -> None:
         try:
@@ -274,8 +253,6 @@ class _Scanner:
             self.found.lines += 1
             if told is None:
                 self._add_unreadable(data, line, number, urls, faults[number])
-            elif told.resource_type == "Bundle":
-                self._add_nested(data, line)
             else:
                 self._add_resource(data, told, line, number, full_url, (urls, given))
         if next_link(bundle.link) is not None:
@@ -293,6 +270,10 @@ class _Scanner:
         kind = label.resource_type
         if kind is None:
             self._add_unreadable(data, line, entry, None, "it has no resourceType")
+            return
+        if kind == "Bundle":
+            self.found.lines -= 1
+            self._add_nested(data, line)
             return
         self.found.types[kind] += 1
         if kind == "OperationOutcome":
@@ -312,7 +293,8 @@ class _Scanner:
             self._reject(data, line, entry, fault, attributed=False)
             return
         urls, given = bundle or ({}, set())
-        patient = name if kind == "Patient" else Subjects(urls)[label.about]
+        subjects = Subjects(urls) if urls else self._known_subjects()
+        patient = name if kind == "Patient" else subjects[label.about]
         if patient is None:
             if not about_no_patient(label.about):
                 self._reject(data, line, entry, NO_SUBJECT, attributed=False)
@@ -329,44 +311,21 @@ class _Scanner:
         if kind == "Patient":
             return self.only is None
         known = name_hash(f"{kind}/{name}")
-        verdict = self._verdict(kind, label)
+        judged = self.judge.judge(label)
+        counts = judged.counts is not False
         if self.only is not None:
-            return not verdict and known in self.only
-        (self.names if verdict else self.dropped).append(known)
-        return verdict
+            return not counts and known in self.only
+        if not counts:
+            # counted here already, as one of its type
+            self.found.unmapped.update(f"{kind} {code}" for code in judged.codes)
+        (self.names if counts else self.dropped).append(known)
+        return counts
 
-    def _verdict(self, kind: str, label: Label) -> bool:
-        """Say whether any code counts; what it is about being unclear, it may be anything."""
-        table = self.tables.get(kind)
-        if table is None:
-            return True
-        if kind in _MEDICATION_TYPES:
-            concepts = [label.medication_codeable_concept]
-        elif kind == "Observation" and label.component:
-            concepts = [label.code, *(part.code for part in label.component)]
-        else:
-            concepts = [label.code]
-        told = [self._told(table, concept) for concept in concepts]
-        if any(one is not False for one in told):
-            return True
-        unmapped = self.found.unmapped
-        for concept in concepts:
-            for one in concept.coding if concept else ():
-                if one.system and one.code:
-                    unmapped[f"{kind} {short_code(one.system, one.code)}"] += 1
-        if len(unmapped) > _TABLE:
-            self.found.unmapped = Counter(dict(unmapped.most_common(_TABLE // 2)))
-        return False
-
-    @staticmethod
-    def _told(table: Relevant, concept: Concept | None) -> bool | None:
-        """Say whether a concept counts; None where it has no code in a code system."""
-        if concept is None:
-            return None
-        told = [table[one.system, one.code] for one in concept.coding]
-        if True in told:
-            return True
-        return False if False in told else None
+    def _known_subjects(self) -> Subjects:
+        """Return the subjects outside Bundles; they are forgotten before they fill the memory."""
+        if len(self.subjects) > _TABLE:
+            self.subjects = Subjects({})
+        return self.subjects
 
     def _add_medication(
         self, data: bytes, label: Label, line: int, entry: int, full_url: str | None
@@ -421,7 +380,12 @@ class _Scanner:
 
     def _keep(self, patient: str, piece: Piece, kind: str) -> None:
         self.found.kept[kind] += 1
-        self.spill.add(shard_of(patient, self.job.shards), piece)
+        shard = self.shards.get(patient)
+        if shard is None:
+            if len(self.shards) > _TABLE:
+                self.shards.clear()
+            shard = self.shards[patient] = shard_of(patient, self.job.shards)
+        self.spill.add(shard, piece)
 
     def _reject(self, data: bytes, line: int, entry: int, reason: str, *, attributed: bool) -> None:
         if self.only is None:
@@ -431,6 +395,10 @@ class _Scanner:
 
 
 _pack = msgspec.msgpack.Encoder().encode
+
+
+def _commonest(counts: Counter[str]) -> Counter[str]:
+    return Counter(dict(counts.most_common(_TABLE))) if len(counts) > _TABLE else counts
 
 
 def _is_json(data: bytes) -> bool:
@@ -445,8 +413,8 @@ def _is_json(data: bytes) -> bool:
 
 def _ambiguous(data: bytes) -> str | None:
     """Return why it is not clear what a resource is or whose; mostly None, at little cost."""
-    names = (b'"subject"', b'"patient"', b'"resourceType"')
-    if b"\\u00" not in data and all(data.count(name) < 2 for name in names):
+    once = data.count(b'"subject"') < 2 and data.count(b'"patient"') < 2
+    if once and data.count(b'"resourceType"') < 2 and b"\\u00" not in data:
         return None
     try:
         refuse_duplicate_keys(data)

@@ -4,7 +4,7 @@ import hashlib
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Iterator
-from typing import IO, NamedTuple, Protocol
+from typing import IO, Protocol
 
 import zstandard
 
@@ -17,14 +17,6 @@ _PACKED_CHUNK = 2**16
 
 _ZSTD_WINDOW = 2**27
 """The largest window, in bytes, that a zstd file may ask for."""
-
-
-class Line(NamedTuple):
-    """One line that is not empty; ``ended`` is False for a last one without its line feed."""
-
-    number: int
-    data: bytes
-    ended: bool
 
 
 class _Unpacker(Protocol):
@@ -55,22 +47,31 @@ class FileStream:
         """SHA-256 of the bytes read so far, as they stand in the file."""
         return self._hash.hexdigest()
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield the lines that are not empty, counted from 1."""
-        rest, number = b"", 0
+        for number, block, _ in self.blocks():
+            for at, data in enumerate(block, number):
+                if data and not data.isspace():
+                    yield at, data
+
+    def blocks(self) -> Iterator[tuple[int, list[bytes], bool]]:
+        """Yield the lines, empty ones too, many at a time.
+
+        Each time with the first one's number, and whether they end with a line feed: a last line
+        without one comes alone.
+        """
+        rest, number = b"", 1
         for chunk in self.chunks():
             *whole, rest = (rest + chunk).split(b"\n")
             if len(rest) > MAX_BODY:
                 raise BulkError(
-                    f"{self._file.name}:{number + 1}: a line is longer than {MAX_BODY} bytes, "
-                    "which no resource is; look at the file"
+                    f"{self._file.name}:{number + len(whole)}: a line is longer than {MAX_BODY} "
+                    "bytes, which no resource is; look at the file"
                 )
-            for data in whole:
-                number += 1
-                if data and not data.isspace():
-                    yield Line(number, data, ended=True)
-        if rest and not rest.isspace():
-            yield Line(number + 1, rest, ended=False)
+            yield number, whole, True
+            number += len(whole)
+        if rest:
+            yield number, [rest], False
 
     def body(self) -> bytes:
         """Return the whole content of a file that holds one Bundle."""

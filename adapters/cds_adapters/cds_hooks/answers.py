@@ -5,10 +5,10 @@ for) are not "none found"; ``null`` and an empty Bundle are.
 """
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from cds_adapters.cds_hooks.prefetch import Query
 from cds_adapters.fhir.decode import DecodedBundle, decode_bundle, distinct, whole_body
@@ -196,10 +196,13 @@ def _is_of_other_types(page: DecodedBundle, query: Query) -> bool:
     """Say whether there is something in an answer, and none of it is what was asked for."""
     if page.troubles or not (page.resources or page.others):
         return False
-    expected = {query.resource}
-    if query.resource.startswith("Medication"):
-        expected.add("Medication")  # which a search for prescriptions may include
-    return not any(type(resource).__name__ in expected for resource in page.resources)
+    expected = query.resource
+    for resource in page.resources:
+        kind = type(resource).__name__
+        # a search for prescriptions may include the medications
+        if kind == expected or (kind == "Medication" and expected.startswith(kind)):
+            return False
+    return True
 
 
 def _covers(page: DecodedBundle, query: Query, as_of: Instant) -> bool:
@@ -242,4 +245,4 @@ def _time_of(resource: UsedResource) -> Time | None:
 
 def without_links(page: DecodedBundle) -> DecodedBundle:
     """Return a page whose next link has been followed."""
-    return replace(page, next_link=None)
+    return structs.replace(page, next_link=None)

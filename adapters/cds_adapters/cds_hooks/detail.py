@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from fractions import Fraction
 from functools import lru_cache
-from math import isinf
 
 from cds_adapters.cds_hooks.markdown import code, escape
 from cds_adapters.cds_hooks.phrases import Line, Phrases
@@ -23,6 +22,7 @@ from cds_engine.bundle.model import (
 )
 from cds_engine.criteria.syntax import Trace, Verdict
 from cds_engine.decide.decision import Decision, Removed, Role
+from cds_engine.decide.explain import opposite_of
 from cds_engine.decide.scalar import best_scores
 from cds_engine.history.value import Finding, History, Missing, Reading
 from cds_engine.vocabulary.rounding import rounded
@@ -178,14 +178,16 @@ class DetailWriter:
         judgement = decision.judgement
         trace = judgement.leaves or []
         short = len(judgement.steps) <= MAX_LINES
-        lines, stages, branches = [], 0, 0
+        lines, stages, branches, open_line = [], 0, 0, False
         for role, place, _, verdict, first, last in judgement.steps:
             if verdict is False and role == "stage" and decision.stage is not None:
                 stages += 1
             elif verdict is False and role == "branch" and not short:
                 branches += 1
             else:
-                lines.append(f"- {self._judged(role, place, verdict, trace[first:last])}")
+                line = self._judged(role, place, verdict, trace[first:last], after_open=open_line)
+                lines.append(f"- {line}")
+            open_line = open_line or (role == "branch" and verdict is None)
         if stages:
             lines.append(f"- Other stages: none of {stages} holds" if stages > 1 else _OTHER_STAGE)
         if branches:
@@ -194,16 +196,25 @@ class DetailWriter:
         if lines:
             yield "\n".join(["**Path**\n", *lines])
 
-    def _judged(self, role: Role, place: str, verdict: Verdict, trace: Trace) -> str:
+    def _judged(
+        self, role: Role, place: str, verdict: Verdict, trace: Trace, *, after_open: bool = False
+    ) -> str:
         line = self.phrases.lines[role, place]
-        return f"{line.text} — **{_VERDICTS[verdict]}**{self._parts(line, verdict, trace)}"
+        if verdict and after_open:
+            said = "applies unless an earlier line does, which cannot be told"
+        else:
+            said = _VERDICTS[verdict]
+        return f"{line.text} — **{said}**{self._parts(line, verdict, trace)}"
 
     def _parts(self, line: Line, verdict: Verdict, trace: Trace) -> str:
         if line.single or (verdict is not None and verdict is line.plain_when):
             return ""
-        words = self.phrases.comparison
-        said = "; ".join(f"“{words(leaf).words}” {_VERDICTS[found]}" for leaf, found in trace)
-        return f" ({said})"
+        said = []
+        for leaf, found in trace:
+            comparison = self.phrases.comparison(leaf)
+            verdict = opposite_of(found) if comparison.negated else found
+            said.append(f"“{comparison.words}” {_VERDICTS[verdict]}")
+        return f" ({'; '.join(said)})"
 
     def _scores(self, decision: Decision) -> Iterator[str]:
         stage = self._stages.get(decision.stage or "")
@@ -253,16 +264,13 @@ def shown_value(value: object) -> str:
     """Return a value, escaped, as a person reads it and from which it can be read back exactly.
 
     >>> shown_value(Span(1.5, 5.0, high_open=True)), shown_value(True), shown_value(4.0)
-    ('1.5 to below 5', 'yes', '4')
+    ('1.5 or higher, and below 5', 'yes', '4')
     """
     match value:
         case bool():
             return "yes" if value else "no"
         case float():
             return _number(value)
-        case Span(low, high) if not isinf(low) and not isinf(high):
-            first = f"{'above ' if value.low_open else ''}{number_text(low)}"
-            return f"{first} to {'below ' if value.high_open else ''}{number_text(high)}"
         case _:
             return escape(str(value))
 

@@ -20,7 +20,12 @@ from cds_adapters.cds_hooks.prefetch import Query
 from cds_adapters.cds_hooks.request import HookRequest
 from cds_adapters.cds_hooks.upstream import Source, UpstreamError, Wanted
 from cds_adapters.fhir.decode import DecodedBundle, merged
-from cds_adapters.fhir.record import Horizons, foreign_patients, record_of
+from cds_adapters.fhir.record import (
+    Horizons,
+    foreign_patients,
+    record_of,
+    stated_subjects,
+)
 from cds_adapters.fhir.references import local_reference, on_another_server
 from cds_adapters.fhir.resources import OfMedication
 from cds_adapters.fhir.site_map import SiteMap
@@ -117,11 +122,9 @@ def refuse_other_patients(body: DecodedBundle, patient_id: str, server: str | No
 
 
 def _elsewhere(body: DecodedBundle, server: str | None) -> set[str]:
-    stated = {
-        subject.reference
-        for one in body.resources
-        if (subject := getattr(one, "subject", None)) is not None
-    }
+    if server is None:
+        return set()
+    stated = stated_subjects(body.resources)
     stated |= {trouble.subject for trouble in body.troubles}
     return {one for one in stated if one and on_another_server(one, "Patient", server)}
 

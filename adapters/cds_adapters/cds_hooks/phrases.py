@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from cds_adapters.cds_hooks.markdown import code, escape
 from cds_engine.bundle.model import Branch, DecisionList, RuleBundle, ScoreRule, Stage
-from cds_engine.criteria.syntax import All, Criterion, IntegerForm, Not, Verdict, leaves
+from cds_engine.criteria.syntax import All, Criterion, IntegerForm, Not, Verdict, signed_leaves
 from cds_engine.criteria.syntax import Any as Either
-from cds_engine.criteria.words import criterion_words
+from cds_engine.criteria.words import criterion_words, sum_words
 from cds_engine.decide.decision import Role
 from cds_engine.vocabulary.units import unit_words
 
@@ -33,11 +33,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A leaf of a criterion, its escaped words, and the variables behind it, derived and read."""
+    """A leaf of a criterion, its escaped words, and the variables behind it, derived and read.
+
+    Where the criterion asks for the opposite of the leaf, the words say the opposite.
+    """
 
     leaf: Criterion
     words: str
     names: tuple[str, ...]
+    negated: bool = False
 
 
 class Phrases:
@@ -68,8 +72,11 @@ class Phrases:
         self.alternatives: dict[tuple[str, str], str] = {}
         self.score_inputs: dict[str, tuple[str, ...]] = {}
         for derived in bundle.derived:
-            weighted = isinstance(derived.expression, IntegerForm)
-            said = escape(derived.text) if weighted else self._words(derived.expression)  # type: ignore[arg-type]
+            said = (
+                escape(sum_words(derived.expression, self._kinds))
+                if isinstance(derived.expression, IntegerForm)
+                else self._words(derived.expression)
+            )
             self.formulas[derived.name] = f"derived: {said}"
         self._add("population", "population", "Population", bundle.population)
         for guard in bundle.safeguards:
@@ -137,9 +144,10 @@ class Phrases:
             shared = isinstance(criterion, All)
         text = f"{title}: {self._words(criterion)}{then}"
         self.lines[role, place] = Line(text, not _inner(criterion).children(), shared)
-        for leaf in leaves(criterion):
+        for leaf, negated in signed_leaves(criterion):
             reads = self.with_reads(sorted(leaf.names()))
-            said = Comparison(leaf, self._words(leaf), reads)
+            words = escape(criterion_words(leaf, self._kinds, negated=negated))
+            said = Comparison(leaf, words, reads, negated)
             self._comparisons[id(leaf)] = self._equal[leaf] = said
 
     def _when_advised(self, stage: Stage, action: str) -> str:
@@ -188,6 +196,10 @@ def _about_lines(
         yield f"**Intended use:** {escape(use, 300)}"
     for caution in cautions[:MAX_CAUTIONS]:
         yield f"**Caution:** {escape(caution, 300)}"
+    more = len(cautions) - MAX_CAUTIONS
+    if more > 0:
+        which = "1 more caution is" if more == 1 else f"{more} more cautions are"
+        yield f"{which} on the decision's page."
     if evidence_date:
         yield f"Evidence of {escape(evidence_date)}."
 

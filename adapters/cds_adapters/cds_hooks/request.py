@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -131,23 +132,7 @@ class RequestReader:
     def __init__(self, hook: Hook, keys: Sequence[str]) -> None:
         self._hook = hook
         self._keys = tuple((f"key_{number}", key) for number, key in enumerate(keys))
-        prefetch = defstruct(
-            "Prefetch",
-            [
-                (name, AnyResource | None | UnsetType, msgspec.field(default=UNSET, name=key))
-                for name, key in self._keys
-            ],
-            gc=False,
-            omit_defaults=True,
-        )
-        wire = defstruct(
-            "Wire",
-            [("prefetch", prefetch | None, None)],  # type: ignore[operator]
-            bases=(_Wire,),
-            omit_defaults=True,
-            gc=False,
-        )
-        self._wire: msgspec.json.Decoder[_Wire] = msgspec.json.Decoder(wire)
+        self._wire = _decoder(tuple(keys))
 
     def read(self, data: bytes, *, strict: bool = False, plain_http: bool = False) -> HookRequest:
         """Return what ``read_request`` does, and raise the same."""
@@ -161,6 +146,23 @@ class RequestReader:
         held = [(key, getattr(wire.prefetch, name, UNSET)) for name, key in self._keys]
         decoded = {key: body for key, body in held if body is not UNSET}
         return _checked(wire, self._hook, {}, decoded, strict=strict, plain_http=plain_http)
+
+
+@lru_cache
+def _decoder(keys: tuple[str, ...]) -> "msgspec.json.Decoder[_Wire]":
+    """Return what decodes bodies with these prefetch keys; the hooks of a regime share it."""
+    prefetch = defstruct(
+        "Prefetch",
+        [
+            (f"key_{at}", AnyResource | None | UnsetType, msgspec.field(default=UNSET, name=key))
+            for at, key in enumerate(keys)
+        ],
+        gc=False,
+        omit_defaults=True,
+    )
+    fields = [("prefetch", prefetch | None, None)]
+    wire = defstruct("Wire", fields, bases=(_Wire,), omit_defaults=True, gc=False)
+    return msgspec.json.Decoder(wire)
 
 
 def _checked(

@@ -8,9 +8,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
-
-import httpx
+from typing import TYPE_CHECKING, Protocol
 
 from cds_adapters.cds_hooks.answers import (
     Lacking,
@@ -24,6 +22,10 @@ from cds_adapters.cds_hooks.request import Access
 from cds_adapters.fhir.decode import DecodedBundle, merged
 from cds_adapters.fhir.errors import FHIRError
 from cds_engine.errors import CDSError
+
+if TYPE_CHECKING:
+    # Imported where it is used: a service that fetches nothing starts without it.
+    import httpx
 
 _ACCEPT = "application/fhir+json"
 _PORTS = {"http": 80, "https": 443}
@@ -88,7 +90,7 @@ class FhirSource:
         limits: Limits | None = None,
         *,
         plain_http: bool = False,
-        client: httpx.AsyncClient | None = None,
+        client: "httpx.AsyncClient | None" = None,
     ) -> None:
         self.limits = limits or Limits()
         allowed = (_Base.of(server) for server in servers)
@@ -141,7 +143,9 @@ class FhirSource:
         _refuse_short(pages, wanted.query)
         return merged(pages)
 
-    async def _get(self, url: httpx.URL, access: Access, limit: int) -> bytes:
+    async def _get(self, url: "httpx.URL", access: Access, limit: int) -> bytes:
+        import httpx  # noqa: PLC0415
+
         headers = {
             "Authorization": f"Bearer {access.token}",
             "Accept": _ACCEPT,
@@ -158,7 +162,9 @@ class FhirSource:
                 f"the FHIR server did not answer ({type(error).__name__})"
             ) from None
 
-    def _http(self) -> httpx.AsyncClient:
+    def _http(self) -> "httpx.AsyncClient":
+        import httpx  # noqa: PLC0415
+
         # Made on first use, inside the event loop that it will live in.
         if self._client is None:
             self._client = httpx.AsyncClient(
@@ -203,7 +209,7 @@ def _refuse_short(pages: list[DecodedBundle], query: Query) -> None:
         raise UpstreamError("the FHIR server counts more results than it gave, or cut them short")
 
 
-def _refuse_status(answer: httpx.Response) -> None:
+def _refuse_status(answer: "httpx.Response") -> None:
     if answer.status_code == 200:
         if answer.headers.get("content-encoding", "identity") != "identity":
             raise UpstreamError("the FHIR server sent a compressed answer though asked not to")
@@ -215,7 +221,7 @@ def _refuse_status(answer: httpx.Response) -> None:
     raise UpstreamError(f"the FHIR server answered {answer.status_code}")
 
 
-async def _read(answer: httpx.Response, limit: int) -> bytes:
+async def _read(answer: "httpx.Response", limit: int) -> bytes:
     body = bytearray()
     async for chunk in answer.aiter_raw():
         body += chunk
@@ -236,6 +242,8 @@ class _Base:
     @classmethod
     def of(cls, text: str) -> "_Base | None":
         """Return the base that a text means, or None if it is nothing that may be listed."""
+        import httpx  # noqa: PLC0415
+
         try:
             url = httpx.URL(text)
         except (httpx.InvalidURL, TypeError, ValueError):
@@ -247,12 +255,16 @@ class _Base:
             return None
         return cls(url.scheme, url.host, url.port or _PORTS[url.scheme], path)
 
-    def join(self, path: str) -> httpx.URL:
+    def join(self, path: str) -> "httpx.URL":
         """Return the URL of a relative path under the base."""
+        import httpx  # noqa: PLC0415
+
         return self._checked(httpx.URL(f"{self}/{path}"))
 
-    def follow(self, link: str) -> httpx.URL:
+    def follow(self, link: str) -> "httpx.URL":
         """Return the URL of a next link, if it stays under the base."""
+        import httpx  # noqa: PLC0415
+
         try:
             url = httpx.URL(f"{self}/").join(link)
         except (httpx.InvalidURL, TypeError, ValueError):
@@ -261,7 +273,7 @@ class _Base:
             raise UpstreamError("the link to the next page is empty")
         return self._checked(url)
 
-    def _checked(self, url: httpx.URL) -> httpx.URL:
+    def _checked(self, url: "httpx.URL") -> "httpx.URL":
         same = (
             url.scheme == self.scheme
             and url.host == self.host

@@ -401,6 +401,45 @@ def replay(
     raise typer.Exit(run(data, bundle, against, out, rules, site, options, as_json=as_json))
 
 
+Study = Annotated[Path, typer.Argument(help="A study file, or the folder that holds study.yaml.")]
+
+
+@app.command()
+def fit(
+    study: Study,
+    out: Out,
+    jobs: Jobs = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Learn a regime from a study and write it as a rule bundle with its evidence."""
+    from cds_adapters.cli.fit import fit as run
+
+    raise typer.Exit(run(study, out, jobs, as_json=as_json))
+
+
+@app.command()
+def assume(study: Study, as_json: AsJson = False) -> None:
+    """Measure whether the assumptions hold in a study's data, before any number is believed."""
+    from cds_adapters.cli.fit import assume as run
+
+    raise typer.Exit(run(study, as_json=as_json))
+
+
+@app.command()
+def value(
+    study: Study,
+    bundle: Annotated[
+        str | None, typer.Option("--bundle", help="A rule bundle to value on the study's data.")
+    ] = None,
+    rules: Rules = None,
+    as_json: AsJson = False,
+) -> None:
+    """Estimate the mean outcome under a rule bundle, every fixed regime and usual care."""
+    from cds_adapters.cli.fit import value as run
+
+    raise typer.Exit(run(study, bundle, rules, as_json=as_json))
+
+
 @vocab_app.command("check")
 def vocab_check(
     bundle: Bundle,

@@ -8,6 +8,7 @@ from cds_adapters.storage.shelf import Shelf, read_bundle_folder, shipped_rules
 from cds_engine.bundle.describe import describe
 from cds_engine.bundle.difference import difference
 from cds_engine.bundle.model import RuleBundle
+from cds_engine.bundle.overlap import overlapping_stages
 from cds_engine.decide.cases import branches_without_case, run_cases
 from cds_engine.errors import DocumentError
 
@@ -30,12 +31,13 @@ def check(address: str, rules: Path | None, *, as_json: bool) -> int:
         else:
             complain(str(error))
         return FINDINGS
+    notes = [*bundle.notes, *overlapping_stages(bundle)]
     if as_json:
         print_json({"fine": True, "bundle": bundle.identity, "digest": bundle.digest,
-                    "notes": list(bundle.notes)})  # fmt: skip
+                    "notes": notes})  # fmt: skip
         return FINE
     say(f"{bundle.identity} is fine; digest {bundle.digest}")
-    for note in bundle.notes:
+    for note in notes:
         say(f"  note: {note}")
     return FINE
 
@@ -87,8 +89,10 @@ def diff(old: str, new: str, rules: Path | None, *, as_json: bool) -> int:
 
     before, after = find_bundle(old, rules), find_bundle(new, rules)
     changes = difference(before, after)
+    same = before.identity == after.identity and before.digest != after.digest
     if as_json:
         print_json({"old": before.identity, "new": after.identity,
+                    "same_version_other_content": same,
                     "changes": [dataclasses.asdict(change) for change in changes]})  # fmt: skip
     elif not changes:
         say(f"{before.identity} and {after.identity} say the same")
@@ -96,4 +100,10 @@ def diff(old: str, new: str, rules: Path | None, *, as_json: bool) -> int:
         rows = [[str(value) for value in dataclasses.astuple(change)] for change in changes]
         columns = [field.name for field in dataclasses.fields(changes[0])]
         table(f"{before.identity} -> {after.identity}", columns, rows)
-    return FINDINGS if changes else FINE
+    if same and not as_json:
+        say(
+            f"Both call themselves {before.identity}, but their files differ "
+            f"({before.digest} and {after.digest}); a version is released once, so raise the "
+            "version of the newer one"
+        )
+    return FINDINGS if changes or same else FINE

@@ -19,5 +19,7 @@ def run(url: str, *, as_json: bool) -> int:
     else:
         rows = [[str(f.line), f.verdict, f.what, f.found] for f in findings]
         table(f"CDS Hooks at {url}", ["line", "verdict", "requirement", "found"], rows)
-        say(f"{len(violated)} of {len(findings)} lines violated")
+        warned = sum(finding.verdict == "warning" for finding in findings)
+        warnings = f", {warned} with a warning" if warned else ""
+        say(f"{len(violated)} of {len(findings)} lines violated{warnings}")
     return FINDINGS if violated else FINE

@@ -6,10 +6,13 @@ from pathlib import Path
 from cds_adapters.cli.decide import answer
 from cds_adapters.cli.output import FINE, print_json, say, table
 from cds_adapters.cli.patients import asked
+from cds_engine.bundle.model import RuleBundle
 from cds_engine.criteria.syntax import Verdict
-from cds_engine.decide.explain import Explanation
+from cds_engine.decide.explain import Explanation, InputRow
 from cds_engine.decide.explain import explain as explain_decision
 from cds_engine.vocabulary.time import iso, iso_date
+from cds_engine.vocabulary.units import unit_words
+from cds_engine.vocabulary.value import NONE
 
 VERDICTS: dict[Verdict, str] = {True: "holds", False: "does not hold", None: "unknown"}
 
@@ -41,20 +44,20 @@ def run(
         say(f"  {decision.outcome}{': ' + label if label else ''}")
         for reason in decision.reasons:
             say(f"  because {reason.text} [{reason.code}]")
-        _print(explained)
+        _print(bundle, explained)
     return FINE
 
 
-def _print(explained: Explanation) -> None:
+def _print(bundle: RuleBundle, explained: Explanation) -> None:
     steps = [[s.title, s.words, VERDICTS[s.verdict], s.place] for s in explained.steps]
     table("Path", ["step", "criterion", "verdict", "place"], steps)
     inputs = [
         [
             row.label,
-            f"{row.value} {row.unit}".strip(),
+            f"{_said(bundle, row)} {unit_words(row.unit)}".strip(),
             iso_date(row.start) if row.start is not None else "",
             ", ".join(row.sources),
-            row.note or row.derived,
+            row.note,
         ]
         for row in explained.inputs
     ]
@@ -62,3 +65,12 @@ def _print(explained: Explanation) -> None:
     if explained.alternatives:
         others = [[other.label, other.why] for other in explained.alternatives]
         table("Other options", ["option", "why not"], others)
+
+
+def _said(bundle: RuleBundle, row: InputRow) -> str:
+    """Return a value; where it is one of the regime's actions, as that reads."""
+    if bundle.variables[row.name].source != "course":
+        return row.value
+    if row.value == NONE:
+        return "nothing yet"
+    return bundle.actions[row.value].label if row.value in bundle.actions else row.value

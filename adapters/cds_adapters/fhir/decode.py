@@ -4,12 +4,12 @@ The whole Bundle is decoded in one pass. Only when that fails is it read again e
 that a fault can be laid at the door of the one resource that has it.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import msgspec
-from msgspec import Raw, Struct, structs
+from msgspec import Raw, Struct, field, structs
 
 from cds_adapters.fhir.duplicate_keys import refuse_duplicate_keys
 from cds_adapters.fhir.errors import FHIRError
@@ -32,8 +32,7 @@ from cds_adapters.fhir.troubles import Trouble, glimpse, is_id, trouble_with
 from cds_adapters.fhir.whole import lost_nothing
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedBundle:
+class DecodedBundle(Struct, frozen=True):
     """What one FHIR body holds.
 
     Attributes:
@@ -136,7 +135,7 @@ def decode_resource(
         return DecodedBundle(troubles=(trouble,) if matters(trouble) else ())
     except FHIRError as fault:
         # Which of two keys is meant is open, and so is what it is about.
-        trouble = replace(glimpse(data, place, str(fault)), concepts=())
+        trouble = dataclasses.replace(glimpse(data, place, str(fault)), concepts=())
         return DecodedBundle(troubles=(trouble,) if matters(trouble) else ())
     return _collected(resource, place, full_url)
 
@@ -202,7 +201,7 @@ def _collected(body: AnyResource | None, name: str, full_url: str | None = None)
         short,
         others,
     )
-    return replace(merged([own, *inner]), total=body.total) if inner else own
+    return structs.replace(merged([own, *inner]), total=body.total) if inner else own
 
 
 def distinct(resources: Iterable[UsedResource], troubles: Iterable[Trouble] = ()) -> int:
@@ -217,7 +216,7 @@ def _searched(page: DecodedBundle) -> DecodedBundle:
     found = distinct(matches or page.resources, page.troubles) + page.others
     if page.total is None or page.total <= found:
         return page
-    return replace(page, short="holds a search that counts more results than it gave")
+    return structs.replace(page, short="holds a search that counts more results than it gave")
 
 
 def _is_bare(entry: Entry) -> bool:
@@ -228,7 +227,10 @@ def _is_bare(entry: Entry) -> bool:
 
 def _one(entry: Entry, place: str) -> DecodedBundle:
     found = _collected(Bundle(entry=(entry,)), place)
-    return replace(found, troubles=tuple(replace(one, source=place) for one in found.troubles))
+    if not found.troubles:
+        return found
+    troubles = tuple(dataclasses.replace(one, source=place) for one in found.troubles)
+    return structs.replace(found, troubles=troubles)
 
 
 _FAILED = OperationOutcome(issue=(Issue(severity="error", code="incomplete"),))
@@ -303,7 +305,7 @@ def _piecewise(data: bytes | Raw, name: str, fault: msgspec.ValidationError) -> 
     rest = _collected(Bundle(total=bundle.total, link=bundle.link, entry=tuple(entries)), name)
     found = tuple(trouble for trouble in troubles if matters(trouble))
     others = rest.others + len(troubles) - len(found)
-    return replace(rest, troubles=(*rest.troubles, *found), others=others)
+    return structs.replace(rest, troubles=(*rest.troubles, *found), others=others)
 
 
 def _single(

@@ -35,8 +35,8 @@ class EarlierReadings:
         self._context = context
         self._make = make
         self._as_of = as_of
-        self._horizons = horizons
-        self._kept: list[tuple[Observation, str, Set[str]]] = []
+        self._reach = _Reach(horizons)
+        self._kept: dict[tuple[str, ...], tuple[set[str], list[tuple[Observation, str]]]] = {}
 
     def keep(self, resource: Observation, source: str) -> bool:
         """Keep an observation for later; False where its events have to be made now.
@@ -57,25 +57,38 @@ class EarlierReadings:
         except NotUsedError:
             return False
         own = context.codes(resource.code)
-        if not own or recorded > self._as_of:
+        if not own or recorded > self._as_of or time.start > self._as_of:
             return False
-        codes = {*own}
+        reach, groups = self._reach[own], [own]
         for part in resource.component:
-            codes.update(context.codes(part.code))
-        if time.end >= min(map(self._horizon, codes)) or time.start > self._as_of:
+            codes = context.codes(part.code)
+            reach = min(reach, self._reach[codes])
+            groups.append(codes)
+        if time.end >= reach:
             return False
-        self._kept.append((resource, source, codes))
+        held, kept = self._kept.setdefault(own, (set(), []))
+        held.update(*groups)
+        kept.append((resource, source))
         return True
 
     def readings(self, codes: Set[str]) -> list[Event]:
         """Return the events of those kept observations that carry one of the codes."""
         return [
             event
-            for resource, source, held in self._kept
+            for held, kept in self._kept.values()
             if not codes.isdisjoint(held)
+            for resource, source in kept
             for event in self._make(resource, self._context, source)
             if not codes.isdisjoint(event.codes)
         ]
 
-    def _horizon(self, code: str) -> float:
-        return self._horizons.get(code, inf)
+
+class _Reach(dict[tuple[str, ...], float]):
+    """The codes of one reading -> the first instant that any variable may look at for it."""
+
+    def __init__(self, horizons: Mapping[str, float]) -> None:
+        self._horizons = horizons
+
+    def __missing__(self, codes: tuple[str, ...]) -> float:
+        reach = self[codes] = min([self._horizons.get(code, inf) for code in codes], default=inf)
+        return reach

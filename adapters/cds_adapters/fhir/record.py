@@ -16,8 +16,8 @@ import msgspec
 from cds_adapters.fhir.codesets import CANCELLED, ENTERED_IN_ERROR, VOID
 from cds_adapters.fhir.context import NO_VERSION, Context, Version
 from cds_adapters.fhir.decode import DecodedBundle
-from cds_adapters.fhir.elements import CodeableConcept, Coding
 from cds_adapters.fhir.earlier import EarlierReadings
+from cds_adapters.fhir.elements import CodeableConcept, Coding
 from cds_adapters.fhir.errors import NotUsedError
 from cds_adapters.fhir.events import KINDS, make_events
 from cds_adapters.fhir.gaps import PATIENT, Gaps
@@ -98,11 +98,15 @@ def foreign_patients(
     """Return the ids of all patients other than this one to whom any of the resources belongs."""
     subjects = Subjects(urls)
     resources = tuple(resources)
-    stated = {s.reference for one in resources if (s := getattr(one, "subject", None))}
-    found = {subjects[reference] for reference in stated}
+    found = {subjects[reference] for reference in stated_subjects(resources)}
     found |= {one.id for one in resources if type(one) is Patient}
     found |= {patient_of_trouble(trouble, subjects) for trouble in troubles}
     return tuple(sorted(one for one in found if one is not None and one != patient_id))
+
+
+def stated_subjects(resources: Iterable[UsedResource]) -> set[str | None]:
+    """Return the references to whom resources are about, each once."""
+    return {s.reference for one in resources if (s := getattr(one, "subject", None)) is not None}
 
 
 def patient_of_trouble(trouble: Trouble, subjects: Subjects) -> str | None:
@@ -186,9 +190,8 @@ class _Builder:
             if source in more:
                 self._read_versions(source, more[source].values())
                 continue
-            if earlier is not None and type(resource) is Observation:
-                if earlier.keep(resource, source):
-                    continue
+            if earlier and type(resource) is Observation and earlier.keep(resource, source):
+                continue
             try:
                 self._events += make_events(resource, self.context, source)
             except NotUsedError as unused:

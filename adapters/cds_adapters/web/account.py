@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from cds_adapters.web.words import REASONS, Calendar, spoken
+from cds_adapters.web.words import REASONS, Calendar, sentence, spoken
 from cds_engine.bundle.describe import stage_description
-from cds_engine.bundle.model import RuleBundle
-from cds_engine.criteria.syntax import IntegerForm, Verdict
-from cds_engine.criteria.words import criterion_words
+from cds_engine.bundle.model import DecisionList, RuleBundle
+from cds_engine.criteria.syntax import Verdict
 from cds_engine.decide.decision import Decision
 from cds_engine.decide.explain import Alternative, Explanation, InputRow, StepRow, explain
 from cds_engine.history.value import History
@@ -114,6 +113,10 @@ class _Teller:
         self.removed = {item.action for item in decision.judgement.removed}
         self.course = {n for n, v in bundle.variables.items() if v.source == "course"}
         self.lines = _lines(bundle, decision.stage)
+        rule = bundle.stage(decision.stage).rule if decision.stage else None
+        walked = list(rule.walk()) if isinstance(rule, DecisionList) else []
+        self.nested = {branch.place for branch in walked if branch.rule is not None}
+        self.instead_of = {branch.place: branch.instead for branch in walked}
 
     def tell(self) -> Account:
         decision = self.decision
@@ -156,12 +159,7 @@ class _Teller:
         return replace(row, value=self.action(row.value)) if known else row
 
     def how(self, row: InputRow) -> str:
-        derived = next((d for d in self.bundle.derived if d.name == row.name), None)
-        if derived is None:
-            return row.note
-        if isinstance(derived.expression, IntegerForm):
-            return f"Computed: {derived.text}"
-        return f"Computed: {criterion_words(derived.expression, self.bundle.kinds)}"
+        return sentence(row.note) if row.derived else row.note
 
     def times(self, row: InputRow) -> tuple[str, str]:
         finding = self.history.findings.get(row.name)
@@ -212,12 +210,26 @@ class _Teller:
     def branch(self, step: StepRow, decided: bool) -> str:
         if step.verdict is False:
             return "Goes on to the next line"
-        leads = " or ".join(map(self.action, step.actions))
         if decided:
             return self.deciding(step)
-        if not leads:
-            return "Looks at the lines below it" if step.verdict else "Its lines remain possible"
-        return f"Remains possible: {leads}"
+        if step.place in self.nested:
+            if step.verdict:
+                return "Looks at the lines below it"
+            return "Cannot be told; the lines below it may apply"
+        outcome = self.would_come_to(step)
+        if step.verdict is None:
+            return f"Cannot be told; if it holds: {outcome}"
+        return f"Applies unless an earlier line does, which cannot be told; then: {outcome}"
+
+    def would_come_to(self, step: StepRow) -> str:
+        """Say what a line would come to, safeguards and their ways out considered."""
+        if not step.actions:
+            return "no advice"
+        kept = [action for action in step.actions if action not in self.removed]
+        spare = [a for a in self.instead_of.get(step.place, ()) if a not in self.removed]
+        if kept or spare:
+            return " or ".join(map(self.action, kept or spare[:1]))
+        return f"no advice, for a safeguard bars {' and '.join(map(self.action, step.actions))}"
 
     def deciding(self, step: StepRow) -> str:
         if not step.actions:

@@ -27,7 +27,8 @@ def no_page() -> PageError:
         404,
         "Page not found",
         "Nothing is kept under this address.",
-        "Check the address, or start from the list of regimes.",
+        "Check the address. The list of regimes is at /, and the services for record systems are "
+        "listed at /cds-services.",
     )
 
 

@@ -12,7 +12,7 @@ from fastapi.exception_handlers import http_exception_handler
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from cds_adapters.storage.database import StorageError
 from cds_adapters.web.errors import PageError, broken, no_page, no_store, wrong_method
@@ -21,6 +21,8 @@ from cds_adapters.web.render import SECURITY_HEADERS, Renderer
 _log = logging.getLogger(__name__)
 
 _TYPES = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+_PLAIN = {"Not Found", "Method Not Allowed"}
+"""What the framework says of an address that nobody answers under."""
 _YEAR = "public, max-age=31536000, immutable"
 _HOUR = "public, max-age=3600"
 
@@ -70,6 +72,12 @@ class PageRoutes:
             if "text/html" in request.headers.get("accept", ""):
                 return self.render.problem(shown)
             other = self.app.exception_handlers.get(HTTPException, http_exception_handler)
+            if other is http_exception_handler:
+                said = {"detail": f"{shown.title}. {shown.text} {shown.cure}"}
+                headers = getattr(error, "headers", None)
+                if getattr(error, "detail", "") not in _PLAIN:  # an endpoint said more itself
+                    said = {"detail": error.detail}  # type: ignore[attr-defined]
+                return JSONResponse(said, shown.status, headers)
             answer = other(request, error)
             return await answer if isawaitable(answer) else answer
 

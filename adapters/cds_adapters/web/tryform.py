@@ -11,9 +11,13 @@ from cds_engine.vocabulary.kind import Kind
 from cds_engine.vocabulary.rounding import rounded
 from cds_engine.vocabulary.units import unit_words
 from cds_engine.vocabulary.value import NONE, number_text
+from cds_engine.vocabulary.variable import Variable
 
 DECEASED = "_deceased"
 """The one field that is no variable; no variable's name can begin with an underscore."""
+
+REST = "_rest"
+"""The button that takes what was left blank as not on record, though the record was searched."""
 
 _NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?")
 
@@ -81,6 +85,8 @@ def read_entry(bundle: RuleBundle, query: QueryParams) -> Entry:
     values: dict[str, float | bool | str | None] = {}
     for name in bundle.base_variables:
         text = query.get(name, "").strip()
+        if not text and query.get(REST) == "absent":
+            text = _text_without_record(bundle.base_variables[name])
         value, problem = _read(bundle.kinds[name], text)
         values[name] = value
         fields.append(_field(bundle, name, text, problem))
@@ -97,7 +103,7 @@ def query_of(given: Mapping[str, object], *, deceased: bool = False) -> dict[str
 
 
 def _strange(bundle: RuleBundle, query: QueryParams, deceased: str) -> tuple[str, ...]:
-    known = {*bundle.base_variables, DECEASED}
+    known = {*bundle.base_variables, DECEASED, REST}
     found = [f"There is no input named “{name[:64]}”." for name in query if name not in known]
     found += [
         f"“{bundle.kinds[name].label}” was given more than once; give it once."
@@ -107,6 +113,15 @@ def _strange(bundle: RuleBundle, query: QueryParams, deceased: str) -> tuple[str
     if deceased not in {"", "yes"} or len(query.getlist(DECEASED)) > 1:
         found.append("Whether the patient has died can only be left out, or be “yes”.")
     return tuple(found)
+
+
+def _text_without_record(variable: Variable) -> str:
+    """Return what a complete search without a result comes to; empty where that is missing."""
+    if variable.is_boolean:
+        return "no" if variable.absent is False else ""
+    if variable.source == "course" and variable.is_label:
+        return NONE
+    return "0" if variable.aggregate == "count" else ""
 
 
 def _read(kind: Kind, text: str) -> tuple[float | bool | str | None, str]:

@@ -1,6 +1,6 @@
 """to_bundle writes a fitted regime as a rule bundle and proves that it decides alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -69,6 +69,7 @@ def to_bundle(
     forms: Sequence[Form],
     evidence: Document,
     method: str,
+    readme: Callable[[RuleBundle], bytes] | None = None,
 ) -> Exported:
     """Return the rule bundle of a fitted regime.
 
@@ -79,6 +80,7 @@ def to_bundle(
         evidence: what ``evidence.json`` says of values, assumptions and provenance; its
             ``summary`` stands in the bundle too.
         method: how benefits and their intervals were estimated, for the card.
+        readme: writes ``README.md`` of the rule bundle, where there is to be one.
 
     Raises:
         RuleBundleError: if what was written is no rule bundle.
@@ -89,25 +91,42 @@ def to_bundle(
     served = _served(study, trajectories, forms, bare)
     rules = {one.name: one.rule(method) for one in served}
     linear = [form for form in forms if isinstance(form, LinearForm)]
-    derived = {name: item for form in linear for name, item in derived_terms(form).items()}
+    derived = {n: d for form in linear for n, d in derived_terms(form, study.variables).items()}
     document = bundle_document(study, rules, derived)
     if evidence.get("summary"):
         document["evidence"] = evidence["summary"]
-    text = yaml_bytes(document, "Written by `cds-engine fit`; change the study and fit again.")
-    written = read_bundle({"bundle.yaml": text})
+    text, written = _written(document)
     probes = [one.probe(rules[one.name]) for one in served]
     checked = tuple(check_parity(written, probe, study.seed) for probe in probes)
     _refuse_differences(checked)
     certificate = Certificate("sha256:" + written.manifest["bundle.yaml"], checked)
-    drawn = [case for probe in probes for case in cases_of(written, probe)]
+    drawn = cases_of(written, probes)
     files = {
         "bundle.yaml": text,
         "cases.yaml": yaml_bytes({"cases": [*(plain(case) for case in study.cases), *drawn]}),
         "evidence.json": json_bytes({**evidence, "parity": certificate.document()}),
     }
+    if readme is not None:
+        files["README.md"] = readme(written)
     bundle = read_bundle(files)
     _refuse_cases(bundle)
     return Exported(files, bundle, certificate)
+
+
+def _written(document: Document) -> tuple[bytes, RuleBundle]:
+    """Write a bundle, without variables that nothing in it reads, and read it back.
+
+    Such a variable was adjusted for when the rule was learned; to serve it, nobody has to know it.
+    """
+    comment = "Written by `cds-engine fit`; change the study and fit again."
+    while True:
+        text = yaml_bytes(document, comment)
+        written = read_bundle({"bundle.yaml": text})
+        unread = {note.split(":")[0].removeprefix("variables.") for note in written.notes}
+        if not unread:
+            return text, written
+        kept = {name: v for name, v in document["variables"].items() if name not in unread}
+        document = {**document, "variables": kept}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A study's table is read as serving would see it: the same variables, digits and feasible sets."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,8 @@ def study_trajectories(
         )
     else:
         found = Trajectories.from_wide(rounded, specs, **options)
-    return found, tuple(notes)
+    unit = f" ({study.aim.unit})" if study.aim.unit else ""
+    return replace(found, outcome_name=study.outcome.label + unit), tuple(notes)
 
 
 def _spec(study: StudyDocument, stage: LearnedStage, bundle: RuleBundle) -> HistorySpec:

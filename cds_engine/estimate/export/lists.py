@@ -1,6 +1,6 @@
 """A tree becomes a nested list that abstains outside what the data covered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cds_engine.estimate.export.forms import significant
@@ -33,7 +33,8 @@ def list_stage(
     ends = [(list(path), leaf) for path, leaf in tree.branches()]
     used = {name for _, leaf in ends for name in (leaf.action, *leaf.instead)}
     choose = [action for action in stage.choose if action in used]
-    lines: list[Document] = [_plain(line) for line in tree.decision_list()]
+    whys = iter([_because(study, leaf) for _, leaf in ends])
+    lines: list[Document] = [_plain(line, whys) for line in tree.decision_list()]
     if beyond := outside(h, h.decided, stage.tailoring, kinds, study.method.support):
         lines.insert(
             0, {"when": beyond, "abstain": "Hardly any patient of the data was like this."}
@@ -69,11 +70,26 @@ def _group(path: list[str], leaf: Leaf, actions: Sequence[str]) -> Document:
     return group
 
 
-def _plain(line: Mapping[str, Any]) -> Document:
-    """Return a line as lists and dicts, which is what YAML writes."""
+def _because(study: StudyDocument, leaf: Leaf) -> str:
+    """Say why a leaf advises what it does, with the figures that its group holds too."""
+    one, unit = leaf.benefit, study.aim.unit or ""
+    if one is None:
+        return f"The best that the {leaf.n} such patients of the data show."
+    word = "higher" if study.aim.better == "higher" else "lower"
+    size = f"{abs(significant(one.estimate, 2)):g} {unit}".strip()
+    name = study.outcome.label
+    label = name[0].lower() + name[1:] if name[1:2].islower() else name
+    other = study.actions[one.against].label
+    return f"In {leaf.n} such patients {label} was {size} {word} than with: {other}."
+
+
+def _plain(line: Mapping[str, Any], whys: Iterator[str]) -> Document:
+    """Return a line as lists and dicts, which is what YAML writes, with its reason."""
     found = dict(line)
     if "rule" in found:
-        found["rule"] = [_plain(one) for one in found["rule"]]
+        found["rule"] = [_plain(one, whys) for one in found["rule"]]
+    else:
+        found["because"] = next(whys)
     if "instead" in found:
         found["instead"] = list(found["instead"])
     return found

@@ -15,6 +15,7 @@ from cds_engine.estimate.stage import StageData
 from cds_engine.estimate.study import LearnedStage, StudyDocument
 from cds_engine.vocabulary.kind import Kind
 from cds_engine.vocabulary.value import number_text
+from cds_engine.vocabulary.variable import Variable
 
 Document = dict[str, Any]
 
@@ -70,10 +71,14 @@ def term_name(term: Term) -> str:
     return f"{term.variable}_is_{tidy}"
 
 
-def derived_terms(form: LinearForm) -> dict[str, Document]:
+def derived_terms(form: LinearForm, variables: Mapping[str, Variable]) -> dict[str, Document]:
     """Return the yes-or-no variables that stand for labels in scores."""
     return {
-        term_name(term): {"derive": f"{term.variable} is {label_text(term.label)}"}
+        term_name(term): {
+            "derive": f"{term.variable} is {label_text(term.label)}",
+            "label": f"{variables[term.variable].label or term.variable}: "
+            + term.label.replace("_", " "),
+        }
         for _, term in form.coefficients
         if term.label is not None
     }

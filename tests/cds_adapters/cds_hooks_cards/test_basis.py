@@ -34,7 +34,8 @@ from cds_engine.vocabulary.units import unit_words
 from cds_engine.vocabulary.value import Scalar, Span, number_text
 
 _parser = MarkdownIt("commonmark").enable("table")
-_bounded = re.compile(r"(above )?(\S+) to (below )?(\S+)")
+_closed = re.compile(r"(\S+) to (\S+)")
+_open = re.compile(r"(above )?(\S+?)(?: or higher)?, and (below )?(\S+?)(?: or lower)?")
 _calls = st.sampled_from((STEPPED_CARE, SCORED_CARE)).flatmap(
     lambda bundle: st.tuples(st.just(bundle), histories(bundle))
 )
@@ -57,8 +58,9 @@ def read_value(text: str, kind: Kind) -> Scalar:
         return {"yes": True, "no": False}[text]
     if kind.type == "label":
         return text
-    bounded = _bounded.fullmatch(text)
-    if bounded:
+    if closed := _closed.fullmatch(text):
+        return Span(float(closed[1]), float(closed[2]))
+    if bounded := _open.fullmatch(text):
         above, low, below, high = bounded.groups()
         return Span(float(low), float(high), bool(above), bool(below))
     sign, _, bound = text.rpartition(" ")
@@ -126,7 +128,7 @@ def test_tr_03_the_basis_shows_what_the_explanation_shows(call: Any) -> None:
             spanned = isinstance(decision.state[row.name], Span)
             assert spanned or value == row.value
             assert unit == unit_words(row.unit)
-            assert bool(source) == bool(row.sources)
+            assert bool(source) == any(row.sources)
             assert not row.reason or remark == row.reason
             assert label == row.label
 
@@ -141,7 +143,10 @@ def test_tr_03_the_path_shows_every_verdict_that_is_not_false(call: Any) -> None
         path = card["detail"].partition("**Path**")[2].partition("\n\n**")[0]
         held = sum(step.verdict is True for step in steps)
         unknown = sum(step.verdict is None for step in steps)
-        assert path.count("— **holds**") == held
+        open_line = [s.role == "branch" and s.verdict is None for s in steps]
+        after = sum(s.verdict is True and any(open_line[:at]) for at, s in enumerate(steps))
+        assert path.count("— **holds**") == held - after
+        assert path.count("— **applies unless an earlier line does, which cannot") == after
         assert path.count("— **cannot be told**") == unknown
 
 
@@ -159,7 +164,7 @@ def test_a_row_shows_value_unit_date_source_and_remark() -> None:
 
 def test_a_derived_row_says_from_what() -> None:
     detail = a_card(**AT_THREE_MONTHS)["detail"]
-    assert "| Twice the excess | 4 | mmHg |  |  | derived: 2 \\* sbp - 300 |" in detail
+    assert "| Twice the excess | 4 | mmHg |  |  | derived: 2 times Systolic blood pressure minus 300 |" in detail
     assert (
         "| Blood pressure is high | yes |  |  |  | "
         "derived: Systolic blood pressure is 140 mmHg or higher |"
@@ -213,8 +218,8 @@ def test_a_number_is_shown_exactly(number: float) -> None:
     ("span", "shown"),
     [
         (Span(1.5, 5.0), "1.5 to 5"),
-        (Span(1.5, 5.0, high_open=True), "1.5 to below 5"),
-        (Span(1.5, 5.0, low_open=True), "above 1.5 to 5"),
+        (Span(1.5, 5.0, high_open=True), "1.5 or higher, and below 5"),
+        (Span(1.5, 5.0, low_open=True), "above 1.5, and 5 or lower"),
         (Span(high=5.0, high_open=True), "&lt; 5"),
         (Span(low=5.0), "&gt;= 5"),
     ],

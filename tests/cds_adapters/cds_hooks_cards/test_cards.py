@@ -321,3 +321,22 @@ def test_an_attack_a_listed_item_set_aside_is_named_before_any_observation(kind:
     aside = tuple((f"Observation/x{n}", "entered-in-error") for n in range(30))
     detail = a_card(set_aside=(*aside, (f"{kind}/a", "only text")))["detail"]
     assert detail.index(f"{kind}/a: only text") < detail.index("Observation/x0")
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (3, None),
+        (4, "1 more caution is on the decision's page."),
+        (6, "3 more cautions are on the decision's page."),
+    ],
+)
+def test_a4_cautions_that_the_card_has_no_room_for_are_announced(
+    count: int, words: str | None
+) -> None:
+    cautions = ", ".join(f"Beware of {number}." for number in range(count))
+    text = STEPPED.replace("cautions: [Not for emergencies.]", f"cautions: [{cautions}]")
+    detail = a_card(a_bundle(text), sbp=150.0)["detail"]
+    assert detail.count("**Caution:**") == 3
+    assert (words is None) is ("more caution" not in detail)
+    assert words is None or words in detail

@@ -13,7 +13,7 @@ from cds_adapters.cli.app import app
 
 COMMANDS = [
     "demo", "serve", "doctor", "conformance", "schema", "check", "test", "show", "diff", "decide",
-    "explain", "history", "prefetch", "simulate", "vocab check", "audit show", "audit verify",
+    "explain", "history", "prefetch", "simulate", "cohort", "replay", "vocab check", "audit show", "audit verify",
 ]  # fmt: skip
 HEAVY = ["fastapi", "uvicorn", "sqlalchemy", "httpx", "numpy", "rich.table", "msgspec",
          "cds_adapters.compose", "cds_engine.bundle"]  # fmt: skip

@@ -166,7 +166,11 @@ def test_an_abstention_names_what_is_missing_and_what_remains_possible(visit: Vi
     ]  # fmt: skip
     options = table(root, "What could be chosen")
     assert set(options["Continue and measure again in 3 months monitor"]) == {"Remains possible."}
-    assert "Remains possible: Continue" in table(root, "Each question")["Line 3"][3]
+    lines = table(root, "Each question")
+    assert lines["Line 1"][3].startswith("Cannot be told; if it holds: ")
+    assert lines["Line 3"][3].startswith(
+        "Applies unless an earlier line does, which cannot be told; then: Continue"
+    )
 
 
 def test_equally_good_options_are_named_together(visit: Visit) -> None:

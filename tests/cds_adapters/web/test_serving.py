@@ -30,7 +30,11 @@ def test_a_reader_gets_a_page_for_an_unknown_address_and_a_program_does_not(visi
     assert page.status_code == 404
     assert "Page not found" in read_page(page.text).words()
     program = visit.get("/nowhere", accept="application/json")
-    assert (program.status_code, program.json()) == (404, {"detail": "Not Found"})
+    assert program.status_code == 404
+    assert program.json() == {
+        "detail": "Page not found. Nothing is kept under this address. Check the address. The list "
+        "of regimes is at /, and the services for record systems are listed at /cds-services."
+    }
 
 
 def test_a_handler_of_the_application_still_answers_its_own_callers(visit: Visit) -> None:

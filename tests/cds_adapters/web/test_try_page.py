@@ -191,3 +191,18 @@ def test_a_form_decides_what_the_same_values_decide_elsewhere(
     typed = given_history(bundle, entry.values, NOW, deceased=entry.deceased)
     assert typed == given_history(bundle, values, NOW, deceased=deceased)
     assert decide(bundle, typed).outcome
+
+
+def test_everything_else_not_on_record_answers_what_a_search_without_a_result_does(
+    visit: Visit,
+) -> None:
+    root = page(visit, age="60", sbp="150", hypertension="yes", _rest="absent")
+    bundle = visit.shelf.find("pressure")
+    entry = read_entry(bundle, QueryParams("age=60&sbp=150&hypertension=yes&_rest=absent"))
+    absent_is_no = {n for n, v in bundle.base_variables.items() if v.absent is False}
+    assert absent_is_no - {"hypertension"} <= {n for n, v in entry.values.items() if v is False}
+    assert entry.values["step"] == "none"
+    assert entry.values["potassium"] is None, "a measurement is not made up"
+    assert entry.values["hypertension"] is True, "what was typed stands"
+    assert "Decide: everything else not on record" in root.words()
+    assert read_entry(bundle, QueryParams("age=60")).values["step"] is None

@@ -60,8 +60,9 @@ def test_tr_03_a_derived_input_comes_with_what_it_reads() -> None:
     [criterion] = SHOWN.steps[-1].criteria
     uncontrolled, sbp = criterion.inputs
     assert uncontrolled == InputRow(
-        "uncontrolled", "uncontrolled", "yes", "", None, (), derived="sbp >= 140"
-    )
+        "uncontrolled", "uncontrolled", "yes", "", None, (),
+        note="computed: systolic pressure is 140 mmHg or higher", derived="sbp >= 140",
+    )  # fmt: skip
     assert sbp == InputRow(
         "sbp", "systolic pressure", "152", "mm[Hg]", at("2025-06-10T09:00"), (HIGH.source,)
     )
@@ -161,3 +162,14 @@ def test_the_last_line_is_for_everybody_else() -> None:
 def test_without_a_stage_there_are_no_alternatives() -> None:
     assert explained(HIGH).alternatives == ()
     assert explained(HIGH).because == ""
+
+
+def test_a_part_that_is_negated_is_said_and_answered_as_it_is_asked_for() -> None:
+    rule = [{"when": "not (x > 1 or y > 1) and x > 0", "then": "a"}, {"otherwise": "b"}]
+    [step] = [s for s in small(rule, x=1, y=0).steps if s.place.endswith("rule[0]")]
+    assert [(row.text, row.words, row.verdict) for row in step.criteria] == [
+        ("not x > 1", "x is 1 or lower", True),
+        ("not y > 1", "y is 1 or lower", True),
+        ("x > 0", "x is above 0", True),
+    ]
+    assert step.words == "(x is 1 or lower and y is 1 or lower) and x is above 0"

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -115,8 +117,9 @@ def test_a_weight_of_two_is_a_row_twice() -> None:
     h = a_cohort(500).stages[0]
     twice = np.arange(500) < 200
     doubled = h.take(np.concatenate([np.arange(500), np.flatnonzero(twice)]))
+    weights = np.where(twice, 2.0, 1.0)
     np.testing.assert_allclose(
-        fit_propensity(h, weights=1.0 + twice), fit_propensity(doubled)[:500], rtol=1e-8
+        fit_propensity(h, weights=weights), fit_propensity(doubled)[:500], rtol=1e-8
     )
 
 
@@ -140,7 +143,7 @@ def test_a_fold_is_predicted_without_itself() -> None:
     )  # fmt: skip
 
 
-def broken(**changes: object) -> StageData:
+def broken(**changes: Any) -> StageData:
     return Trajectories.from_wide(
         a_table(300).assign(**changes), two_stages()[:1], outcome="y"
     ).stages[0]
@@ -172,7 +175,7 @@ def test_separation_in_a_few_rows_is_found_too() -> None:
 
 def test_one_class_only_is_refused() -> None:
     h = a_cohort(300).stages[0]
-    with pytest.raises(EstimationError, match="stage first: all .* rows that had a choice took "
+    with pytest.raises(EstimationError, match=r"stage first: all \d+ rows that had a choice took "
                        "'high', so that nothing can be compared"):  # fmt: skip
         fit_propensity(h.take(h.action == 1))
 

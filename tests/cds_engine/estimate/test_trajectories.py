@@ -93,11 +93,12 @@ def test_some_trajectories_can_be_taken() -> None:
 
 
 def test_declared_kinds_are_used_for_criteria() -> None:
-    kinds = {"egfr": Kind("number", "eGFR", "mL/min", digits=0)}
     table = a_table()
-    table.loc[1, "egfr"] = 44.6  # is 45 in the digits that were declared
-    assert read(table, kinds=kinds).stages[1].feasible[1, 2]
-    assert not read(table).stages[1].feasible[1, 2]
+    table["responder"] = table["responder"].astype(int)
+    kinds = {"responder": Kind("boolean", "responder")}
+    assert read(table, kinds=kinds).stages[1].decided.sum() == 8
+    with pytest.raises(TrajectoriesError, match="second.when"):
+        read(table)
 
 
 def test_unit_and_name_of_the_outcome_are_kept() -> None:

@@ -1,6 +1,5 @@
 """The tree that is found is the best there is, whichever engine finds it."""
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -32,7 +31,7 @@ def tasks(draw: st.DrawFn, rows: int = 9, features: int = 2) -> Task:
     return X, scores, rng.random((n, k)) < 0.6, rng
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(tasks(), st.integers(0, 2))
 def test_no_tree_has_a_larger_sum(task: Task, depth: int) -> None:
     X, scores, _, _ = task
@@ -43,7 +42,7 @@ def test_no_tree_has_a_larger_sum(task: Task, depth: int) -> None:
     assert scores[np.arange(len(X)), assign(found.plan, X)].sum() == found.value
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(tasks(rows=10), st.integers(1, 4), st.integers(0, 3))
 def test_no_tree_with_enough_in_every_leaf_has_a_larger_sum(
     task: Task, min_leaf: int, min_arm: int
@@ -247,7 +246,7 @@ def test_without_numba_its_engine_says_what_to_install(monkeypatch: pytest.Monke
 
 
 def test_without_numba_large_searches_are_left_to_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen: Callable[..., Any] = tree_search._sweep
+    chosen = tree_search._sweep
     assert chosen("auto", 100, 3, 2) is sweep_numpy
     monkeypatch.setattr(tree_search, "find_spec", lambda _: None)
     assert chosen("auto", 10_000, 20, 2) is sweep_numpy

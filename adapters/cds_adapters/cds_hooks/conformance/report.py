@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import httpx
 
-Verdict = Literal["ok", "violated", "not applicable"]
+Verdict = Literal["ok", "warning", "violated", "not applicable"]
 
 _SHOWN = 3
 
@@ -17,6 +17,7 @@ class Finding:
 
     Attributes:
         line: its number in the list of requirements.
+        verdict: ``warning`` where nothing is violated, but something is worth knowing.
         what: the requirement in words.
         found: what was seen, where it matters.
     """
@@ -65,7 +66,8 @@ def _finding(key: tuple[int, str], faults: list[str], remarks: list[str]) -> Fin
     line, what = key
     unique = list(dict.fromkeys(faults or remarks))
     more = f"; and {len(unique) - _SHOWN} more" if len(unique) > _SHOWN else ""
-    return Finding(line, "violated" if faults else "ok", what, "; ".join(unique[:_SHOWN]) + more)
+    verdict: Verdict = "violated" if faults else "warning" if remarks else "ok"
+    return Finding(line, verdict, what, "; ".join(unique[:_SHOWN]) + more)
 
 
 def json_of(answer: httpx.Response) -> Any:

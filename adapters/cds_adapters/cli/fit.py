@@ -1,0 +1,164 @@
+"""``fit``, ``assume`` and ``value``: what a statistician asks of a study."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cds_adapters.cli.bundles import find_bundle
+from cds_adapters.cli.output import FINDINGS, FINE, complain, print_json, say, table
+from cds_adapters.studies import load_study
+from cds_engine.assume.balance import balance, largest
+from cds_engine.assume.positivity import overlap, poor
+from cds_engine.estimate.bundle_rule import BundleRule
+from cds_engine.estimate.comparison import ValueTable, value_table
+from cds_engine.estimate.export.data import study_trajectories
+from cds_engine.estimate.export.skeleton import skeleton
+from cds_engine.fit.evidence import value_document
+from cds_engine.fit.fit import CARE, Progress, fit_study
+from cds_engine.fit.fixed import fixed_rules
+
+if TYPE_CHECKING:
+    from cds_engine.fit.fit import Fit
+
+
+def fit(study_file: Path, out: Path, jobs: int, *, as_json: bool) -> int:
+    """Fit a study and write its rule bundle, its evidence and its report."""
+    study, frame, source = load_study(study_file)
+    with _progress(quiet=as_json or not sys.stderr.isatty()) as told:
+        found = fit_study(study, frame, source, n_jobs=jobs, progress=told)
+    files = {**found.exported.files, "study.yaml": _study_bytes(study_file)}
+    out.mkdir(parents=True, exist_ok=True)
+    for name, written in files.items():
+        (out / name).write_bytes(written)
+    if as_json:
+        print_json(_summary(found, out))
+    else:
+        _say(found, out)
+    return FINE
+
+
+def assume(study_file: Path, *, as_json: bool) -> int:
+    """Measure the assumptions of a study; poor positivity and poor balance are findings."""
+    study, frame, _ = load_study(study_file)
+    trajectories, notes = study_trajectories(study, frame, skeleton(study))
+    how = None if study.method.propensity == "known" else "estimate"
+    overlaps, shares = overlap(trajectories, how)
+    differences = balance(trajectories, shares)
+    problems = poor(overlaps)
+    before, after = largest(differences)
+    if as_json:
+        print_json({
+            "overlap": [{name: getattr(one, name) for name in one.__slots__} for one in overlaps],
+            "balance": [{name: getattr(one, name) for name in one.__slots__}
+                        for one in differences],
+            "problems": list(problems), "notes": list(notes),
+        })  # fmt: skip
+        return FINDINGS if problems else FINE
+    for problem in problems:
+        say(f"POOR   {problem}")
+    table(
+        "Overlap: how well the data cover each action",
+        ["stage", "action", "could", "took", "effective n", "largest weight", "chance < 5 %"],
+        [[one.stage, one.action, str(one.could), str(one.took), f"{one.effective_n:.0f}",
+          f"{one.largest_weight:.1f}", f"{one.rare:.1%}"] for one in overlaps],
+    )  # fmt: skip
+    say(f"Largest standardised difference: {before:.2f} before weighting, {after:.2f} after.")
+    for note in notes:
+        say(f"note: {note}")
+    return FINDINGS if problems else FINE
+
+
+def value(study_file: Path, address: str | None, rules: Path | None, *, as_json: bool) -> int:
+    """Value a rule bundle on a study's data, beside every fixed regime and usual care."""
+    study, frame, _ = load_study(study_file)
+    bare = skeleton(study)
+    trajectories, _ = study_trajectories(study, frame, bare)
+    regimes: dict[str, Any] = {}
+    if address is not None:
+        bundle = find_bundle(address, rules)
+        regimes[bundle.identity] = tuple(BundleRule(bundle, s.at) for s in study.learned)
+    found = value_table(
+        trajectories, regimes, fixed=fixed_rules(study, trajectories), usual=CARE,
+        propensity=None if study.method.propensity == "known" else "estimate",
+        n_folds=study.method.folds, missing=study.outcome.missing, random_state=study.seed,
+        level=study.method.level,
+    )  # fmt: skip
+    if as_json:
+        print_json([value_document(row.value) for row in found.rows])
+    else:
+        _say_values(found, trajectories.outcome_name)
+    return FINE
+
+
+def _study_bytes(path: Path) -> bytes:
+    return (path / "study.yaml" if path.is_dir() else path).read_bytes()
+
+
+def _summary(found: "Fit", out: Path) -> dict[str, Any]:
+    return {
+        "out": str(out),
+        "bundle": found.exported.bundle.identity,
+        "digest": found.exported.bundle.digest,
+        "values": [value_document(row.value) for row in found.values.rows],
+        "assumptions": [entry.document() for entry in found.ledger],
+        "parity": found.exported.certificate.document(),
+        "notes": list(found.notes),
+    }
+
+
+def _say(found: "Fit", out: Path) -> None:
+    bundle = found.exported.bundle
+    _say_values(found.values, found.trajectories.outcome_name)
+    for entry in found.ledger:
+        say(f"{entry.assumption}: {entry.judgement}")
+    for note in found.notes:
+        complain(f"note: {note}")
+    compared = sum(one.training + one.boundary + one.random
+                   for one in found.exported.certificate.stages)  # fmt: skip
+    cases = len(bundle.cases.cases) if bundle.cases else 0
+    say(f"{bundle.identity} decides as fitted on all {compared} histories compared; {cases} cases")
+    say(f"written to {out}; digest {bundle.digest}")
+
+
+def _say_values(found: ValueTable, outcome: str) -> None:
+    table(
+        f"Mean {outcome}; {found.better} is better",
+        ["regime", "value", "interval", "crude", "minus usual care", "interval", "effective n"],
+        [[row.value.label, f"{row.value.estimate:.5g}", _ends(row.value.low, row.value.high),
+          f"{row.crude.estimate:.5g}" if row.crude else "",
+          *_gain(row.value, found), f"{row.value.effective_n:.0f}"] for row in found.rows],
+    )  # fmt: skip
+    for note in dict.fromkeys(f"{r.value.label}: {n}" for r in found.rows for n in r.value.notes):
+        say(f"note: {note}")
+
+
+def _gain(one: Any, found: ValueTable) -> tuple[str, str]:
+    gain = one.minus(found.usual)
+    return f"{gain.estimate:+.4g}", _ends(gain.low, gain.high)
+
+
+def _ends(low: float, high: float) -> str:
+    return f"{low:.4g} to {high:.4g}"
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Progress | None]:
+    """Show the steps with the time left; nothing where ``quiet``."""
+    if quiet:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    left = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    bars = Bars(TextColumn("{task.description}"), BarColumn(), *left, console=Console(stderr=True))
+    with bars:
+        task = bars.add_task("begin", total=None)
+
+        def show(step: str, at: int, total: int) -> None:
+            bars.update(task, description=step, completed=at - 1, total=total)
+
+        yield show

@@ -1,0 +1,64 @@
+"""A study file names its data; here both are read, and it is written down which they were."""
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+
+from cds_engine.errors import CDSError
+from cds_engine.estimate.study import StudyDocument, TableData, WorldData, read_study
+from cds_engine.fit.evidence import Source
+from cds_engine.simulate import WORLDS
+
+
+class StudyDataError(CDSError):
+    """Data of a study that are not there or cannot be read."""
+
+
+def load_study(path: Path) -> tuple[StudyDocument, pd.DataFrame, Source]:
+    """Return a study, its table, and where the table came from.
+
+    Raises:
+        StudyError: if the study file has faults.
+        StudyDataError: if the study file or its data cannot be read.
+    """
+    if path.is_dir():
+        path = path / "study.yaml"
+    try:
+        written = path.read_bytes()
+    except OSError as error:
+        raise StudyDataError(
+            f"{path} cannot be read: {error.strerror}; name a study file"
+        ) from None
+    study = read_study(path.name, written)
+    if isinstance(study.data, WorldData):
+        frame, what = _drawn(study.data)
+        digest = _sha(frame.to_csv(index=False).encode())
+    else:
+        frame, what, digest = _table(study.data, path.parent)
+    return study, frame, Source(what, digest, _sha(written))
+
+
+def _drawn(data: WorldData) -> tuple[pd.DataFrame, str]:
+    if data.world not in WORLDS:
+        raise StudyDataError(
+            f"data.world: there is no world {data.world!r}; there are {', '.join(sorted(WORLDS))}"
+        )
+    frame = WORLDS[data.world]().draw(data.n, data.seed).frame()
+    return frame, f"{data.n} simulated patients of the world {data.world}, seed {data.seed}"
+
+
+def _table(data: TableData, folder: Path) -> tuple[pd.DataFrame, str, str]:
+    path = folder / data.file
+    try:
+        written = path.read_bytes()
+        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except OSError as error:
+        raise StudyDataError(f"data.file: {path} cannot be read: {error.strerror}") from None
+    except (ValueError, pd.errors.ParserError) as error:
+        raise StudyDataError(f"data.file: {path} is no table: {error}") from None
+    return frame, f"{data.file}, {len(frame)} rows", _sha(written)
+
+
+def _sha(written: bytes) -> str:
+    return "sha256:" + hashlib.sha256(written).hexdigest()

@@ -1,0 +1,217 @@
+"""``cohort`` and ``replay`` on the command line: files, answers, findings and complaints."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pyarrow.parquet as pq
+import pytest
+from builders.command_line import Said, command, environment, run
+from builders.replays import COMPLETE, bundles, export, write
+
+REGIME = "hypertension-stepped-care"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(tmp_path_factory.mktemp("data"))
+
+
+def complete() -> list[str]:
+    return [word for kind in COMPLETE for word in ("--complete", kind)]
+
+
+def cohort(data: Path | str, out: Path, *more: str) -> Said:
+    return run("cohort", data, "--bundle", REGIME, "--out", out, *complete(), *more)
+
+
+def columns(out: Path) -> Sequence[str]:
+    names: Sequence[str] = pq.read_schema(out / "decisions.parquet").names
+    return names
+
+
+def test_cohort_writes_the_table_alone(data: Path, tmp_path: Path) -> None:
+    said = cohort(data, tmp_path / "out", "--instant", "end")
+    assert said.code == 0
+    assert "decision points in" in said.out
+    assert "Vocabulary" in said.out
+    assert "0 rows decided again, 0 differences" in said.out or "1 rows decided" in said.out
+    assert not [name for name in columns(tmp_path / "out") if name.startswith("against")]
+    assert "found for no patient: " in said.err
+
+
+def test_replay_sets_a_second_version_beside_the_first(data: Path, tmp_path: Path) -> None:
+    other = "hypertension-fixed-protocol@1.0.0"
+    said = run("replay", data, "--bundle", REGIME, "--against", other, "--out", tmp_path / "out",
+               "--json", *complete())  # fmt: skip
+    assert said.code == 0
+    assert [bundle["regime"] for bundle in said.document["bundles"]] == [
+        REGIME, "hypertension-fixed-protocol",
+    ]  # fmt: skip
+    assert (
+        said.document["rows"] == pq.read_metadata(tmp_path / "out" / "decisions.parquet").num_rows
+    )
+    found = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert said.document == {"out": str(tmp_path / "out"), **found}
+    assert {"against.outcome", "against.taken.action"} <= set(columns(tmp_path / "out"))
+
+
+def test_a_bundle_can_be_a_folder(data: Path, tmp_path: Path) -> None:
+    from cds_adapters.storage.shelf import shipped_rules  # noqa: PLC0415
+
+    folder = shipped_rules() / REGIME / "1.0.0"
+    for n, address in enumerate((folder, folder / "bundle.yaml")):
+        said = run("cohort", data, "--bundle", address, "--out", tmp_path / str(n), "--json")
+        assert said.document["bundles"][0]["regime"] == REGIME
+
+
+def test_every_setting_is_in_the_manifest(data: Path, tmp_path: Path) -> None:
+    said = cohort(
+        data, tmp_path / "out", "--json", "--class", "AMB", "--type", "snomed|185349003",
+        "--instant", "end", "--offset", "PT1H", "--window", "P14D", "--horizon", "P6M",
+        "--horizon-from", "start", "--tolerance", "P60D", "--data-until", "2025-12-31T00:00:00Z",
+        "--max-damaged", "0.5", "--accept-cut", "--seed", "7", "--recheck", "0.5",
+    )  # fmt: skip
+    assert said.document["settings"] == {
+        "points": "encounter", "classes": ["act|AMB"], "types": ["snomed|185349003"],
+        "instant": "end", "offset": "PT1H", "first": None, "last": None, "every": None,
+        "window": "P14D", "horizon": "P6M", "horizon_from": "start", "tolerance": "P60D",
+        "data_until": "2025-12-31T00:00:00Z", "recheck": 0.5, "seed": 7, "max_damaged": 0.5,
+        "complete": sorted(COMPLETE), "accept_cut": True, "codes": {}, "time_zone": "UTC",
+    }  # fmt: skip
+
+
+def test_a_schedule_takes_the_place_of_encounters(data: Path, tmp_path: Path) -> None:
+    first, last = "2025-01-01T00:00:00Z", "2025-06-01T00:00:00Z"
+    said = cohort(data, tmp_path / "out", "--json", "--first", first, "--last", last,
+                  "--every", "P1M")  # fmt: skip
+    found = said.document["settings"]
+    assert (found["points"], found["every"], found["first"]) == ("schedule", "P1M", first)
+    table = pq.read_table(tmp_path / "out" / "decisions.parquet").to_pydict()
+    assert set(table["key.encounter"]) == {""}
+    assert {at.day for at in table["key.as_of"]} == {1}
+
+
+def test_two_processes_give_the_bytes_of_one(data: Path, tmp_path: Path) -> None:
+    one = cohort(data, tmp_path / "1", "--json").document["outputs"]
+    two = cohort(data, tmp_path / "2", "--json", "--jobs", "2").document["outputs"]
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere"], "nowhere does not exist; pass a folder of .ndjson files"),
+        ([".", "--window", "30"], "--window: '30' is not a duration; write it as P30D"),
+        ([".", "--instant", "middle"], "--instant is 'middle'; say start or end"),
+        ([".", "--horizon-from", "birth"], "--horizon-from is 'birth'; say decision or start"),
+        ([".", "--data-until", "soon"], "'soon' is no instant; write it with date, time"),
+        ([".", "--every", "P1M"], "a schedule of decision points needs its first instant"),
+        ([".", "--recheck", "2"], "the share to check again is 2.0; give one from 0 to 1"),
+    ],
+)
+def test_what_makes_no_sense_is_said_with_the_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = run("cohort", *arguments, "--bundle", REGIME, "--out", tmp_path / "out")
+    assert said.code == 3
+    assert words in said.err
+    assert "Traceback" not in said.err
+
+
+def test_a_difference_found_by_the_second_check_is_a_finding(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cds_adapters.bulk.shards as module  # noqa: PLC0415
+    from cds_engine.replay.engine import ScalarEngine  # noqa: PLC0415
+
+    class Lying(ScalarEngine):
+        def decide(self, *arguments):  # type: ignore[no-untyped-def]
+            decided = super().decide(*arguments)
+            decided.outcome = ["no_change"] * len(decided.outcome)
+            return decided
+
+    monkeypatch.setattr(module, "ENGINES", {"scalar": Lying})
+    said = cohort(data, tmp_path / "out", "--recheck", "1")
+    assert said.code == 1
+    assert "rows are decided otherwise by the scalar evaluator: report this fault" in said.err
+
+
+def test_without_its_extra_it_says_what_to_install(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cds_adapters.cli.extras.find_spec", lambda name: name != "pyarrow" or None)
+    said = cohort(data, tmp_path / "out")
+    assert said.code == 3
+    assert "this needs pyarrow, which is not installed; install the extra: pip install" in said.err
+
+
+def test_figures_are_made_from_what_was_written_where_there_is_what_makes_them(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Path] = []
+    answers = ModuleType("answers_of_a_test")
+    answers.write_answers = seen.append  # type: ignore[attr-defined]
+    answers.__spec__ = object()  # type: ignore[assignment]
+    monkeypatch.setitem(sys.modules, "answers_of_a_test", answers)
+    monkeypatch.setattr("cds_adapters.cli.replay.ANSWERS", "answers_of_a_test")
+    run("replay", data, "--bundle", REGIME, "--out", tmp_path / "out", *complete())
+    assert seen == [tmp_path / "out"]
+
+
+def _in_a_terminal(arguments: list[str]) -> str:
+    master, slave = pty.openpty()
+    done = subprocess.run(
+        command(*arguments), env={**environment(), "TERM": "xterm", "COLUMNS": "100"}, stderr=slave,
+        stdout=subprocess.DEVNULL, check=True,
+    )  # fmt: skip
+    os.close(slave)
+    said = b""
+    while done.returncode == 0:
+        try:
+            said += os.read(master, 65_536)
+        except OSError:
+            break
+    os.close(master)
+    return said.decode()
+
+
+def test_progress_is_shown_on_a_terminal_with_rate_and_time_left(
+    data: Path, tmp_path: Path
+) -> None:
+    arguments = ["cohort", str(data), "--bundle", REGIME, "--out", str(tmp_path / "out")]
+    said = _in_a_terminal(arguments)
+    assert "reading" in said
+    assert "MB/s" in said
+    assert "shards, " in said
+    assert "left" in said
+
+
+def test_a_pipe_stays_quiet(data: Path, tmp_path: Path) -> None:
+    said = cohort(data, tmp_path / "out", "--json")
+    assert said.err == ""
+
+
+@pytest.mark.parametrize("form", ["zst", "nested", "bundles"])
+def test_history_and_vocab_check_read_every_form_of_export(
+    data: Path, tmp_path: Path, form: str
+) -> None:
+    if form == "bundles":
+        folder = bundles(tmp_path / "data")
+    elif form == "zst":
+        packed = {f"{file.name}.zst": file.read_bytes() for file in data.iterdir()}
+        folder = write(tmp_path / "data", packed)
+    else:
+        nested = {f"a/b/{file.name}": file.read_bytes() for file in data.iterdir()}
+        folder = write(tmp_path / "data", nested)
+    asked = ["history", REGIME, "--patient", "htn-uncontrolled-0", "--as-of",
+             "2025-06-01T00:00:00Z", "--json", "--records"]  # fmt: skip
+    assert run(*asked, folder).document == run(*asked, data).document
+    check = ["vocab", "check", REGIME, "--json", "--records"]
+    assert run(*check, folder).document == run(*check, data).document

@@ -1,0 +1,185 @@
+"""The rewind page shows what was known at an instant, and nothing that came later."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+from builders.html_pages import Element, read_page
+from builders.replays import RULES, bundles, export
+from fakes.web_audit import FakeAudit
+from fastapi import FastAPI
+
+from cds_adapters.bulk.folder import PatientFolder
+from cds_adapters.clock import parse_instant
+from cds_adapters.fhir.errors import FHIRError
+from cds_adapters.fhir.files import read_records
+from cds_adapters.site import Site
+from cds_adapters.storage.shelf import Shelf
+from cds_adapters.web.pages import Pages, add_pages
+from cds_adapters.web.words import OUTCOMES
+from cds_engine.decide.regime import Regime
+from cds_engine.vocabulary.time import Instant, iso
+
+NOW: Instant = 1_780_272_000_000_000
+"""2026-06-01T00:00:00Z."""
+
+PATIENT = "htn-uncontrolled-0"
+VISIT = "2025-04-28T09:30:00Z"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(tmp_path_factory.mktemp("patients"))
+
+
+def reader(patients: PatientFolder | None) -> FastAPI:
+    app = FastAPI()
+    shelf = Shelf(RULES)
+    regimes = {bundle.identity: Regime(bundle) for bundle in shelf}
+    add_pages(app, Pages(shelf, regimes, FakeAudit(), Site(), lambda: NOW, patients=patients))
+    return app
+
+
+@pytest.fixture(scope="module")
+def app(folder: Path) -> FastAPI:
+    return reader(PatientFolder(folder))
+
+
+def get(app: FastAPI, path: str, **query: str) -> httpx.Response:
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.get(path, params=query)
+
+    return asyncio.run(send())
+
+
+def page(app: FastAPI, patient: str = PATIENT, **query: str) -> Element:
+    response = get(app, f"/patients/{patient}", **query)
+    assert response.status_code == 200, response.text
+    return read_page(response.text)
+
+
+def variables(root: Element) -> dict[str, str]:
+    """Return variable -> value in words, off the table of what was known."""
+    table = next(t for t in root.find("table") if "as it stood" in t.words())
+    rows = table.find("tbody")[0].find("tr")
+    return {row.find("code")[0].words(): row.find("td")[0].words() for row in rows}
+
+
+def links(root: Element) -> dict[str, str]:
+    return {a.words(): a.attributes["href"] for a in root.find("a")}
+
+
+def test_shows_every_variable_as_the_regime_read_it(app: FastAPI, folder: Path) -> None:
+    root = page(app, as_of="2025-04-28T09:45:00Z", regime="hypertension-stepped-care")
+    shown = variables(root)
+    regime = Regime(Shelf(RULES).find("hypertension-stepped-care"))
+    assert shown.keys() == regime.bundle.base_variables.keys()
+    assert shown["step"] == "Advise on diet, salt, weight, alcohol and exercise"
+    assert shown["pregnancy_status"] == "missing (not on record)"
+    [(_, record)] = read_records(folder, patient=PATIENT)
+    _, decision = regime.decide(record, parse_instant("2025-04-28T09:45:00Z"))
+    assert OUTCOMES[decision.outcome] in root.find("section")[0].words()
+
+
+def test_going_back_hides_what_came_later(app: FastAPI) -> None:
+    early = variables(page(app, as_of="2024-01-01T00:00:00Z", regime="hypertension-stepped-care"))
+    late = variables(page(app, as_of="2026-01-01T00:00:00Z", regime="hypertension-stepped-care"))
+    assert early["hypertension"] == "no"
+    assert late["hypertension"] == "yes"
+    assert (early["step"], late["step"]) == ("nothing yet", "Start lisinopril 10 mg once daily")
+
+
+def test_says_how_much_is_not_looked_at(app: FastAPI) -> None:
+    words = page(app, as_of="2020-01-01T00:00:00Z").words()
+    assert "0 source records were known by then." in words
+    assert "more were recorded later, and nothing here rests on them." in words
+    assert "None was recorded later." in page(app).words()
+
+
+def test_the_instant_is_now_unless_the_address_says_otherwise(app: FastAPI) -> None:
+    assert "What was known as of 2026-06-01 00:00:00 UTC" in page(app).words()
+    assert "as of 2025-04-28 09:30:00 UTC" in page(app, as_of=VISIT).words()
+    assert "as of 2025-04-28 07:30:00 UTC" in page(app, as_of="2025-04-28T09:30:00+02:00").words()
+
+
+def test_leads_to_the_entries_before_and_after_and_to_every_encounter(
+    app: FastAPI, folder: Path
+) -> None:
+    root = page(app, as_of=VISIT)
+    found = links(root)
+    before = next(href for words, href in found.items() if words.startswith("Entry before"))
+    after = next(href for words, href in found.items() if words.startswith("Next entry"))
+    [(_, record)] = read_records(folder, patient=PATIENT)
+    recorded = {iso(event.recorded) for event in record.events}
+    for href in (before, after):
+        assert get(app, href).status_code == 200
+        assert httpx.URL(href).params["as_of"] in recorded
+    assert "No entry before" in page(app, as_of="2000-01-01T00:00:00Z").words()
+    assert "No entry after" in page(app).words()
+    encounters = sum(event.kind == "encounter" for event in record.events)
+    table = next(t for t in root.find("table") if "whole record" in t.words())
+    assert len(table.find("tbody")[0].find("tr")) == encounters
+
+
+def test_every_regime_says_its_word_and_one_is_shown_in_full(app: FastAPI) -> None:
+    root = page(app, as_of=VISIT, regime="hypertension-stepped-care")
+    table = next(t for t in root.find("table") if "newest version of every regime" in t.words())
+    words = table.words()
+    assert all(bundle.identity in words for bundle in Shelf(RULES).newest())
+    chosen = [o for o in root.find("option") if "selected" in o.attributes]
+    assert [o.attributes["value"] for o in chosen] == ["hypertension-stepped-care"]
+
+
+def test_an_instant_that_is_none_is_said_and_kept_as_typed(app: FastAPI) -> None:
+    response = get(app, f"/patients/{PATIENT}", as_of="<b>soon")
+    assert response.status_code == 400
+    root = read_page(response.text)
+    assert "is no instant; write it with date, time and offset" in root.words()
+    assert root.find("input")[0].attributes["value"] == "<b>soon"
+    assert not root.find("b")
+
+
+def test_a_patient_who_is_not_there_is_said(app: FastAPI) -> None:
+    for name in ("nobody", "..%2F..%2Fetc%2Fpasswd", "%3Cscript%3E"):
+        response = get(app, f"/patients/{name}")
+        assert response.status_code == 404
+        assert "script" not in response.text
+
+
+def test_without_a_folder_no_patient_is_shown() -> None:
+    response = get(reader(None), f"/patients/{PATIENT}")
+    assert response.status_code == 404
+    assert "Start it with --patients" in response.text
+
+
+def test_is_well_formed_with_unique_ids_labels_and_no_script(app: FastAPI) -> None:
+    response = get(app, f"/patients/{PATIENT}", as_of=VISIT)
+    root = read_page(response.text)
+    ids = [e.attributes["id"] for e in root.all() if "id" in e.attributes]
+    assert len(ids) == len(set(ids))
+    fields = root.find("input") + root.find("select")
+    labelled = {label.attributes["for"] for label in root.find("label")}
+    assert {field.attributes["id"] for field in fields} <= labelled
+    assert not root.find("script")
+    assert response.headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+
+
+def test_a_folder_of_any_form_is_read_and_one_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    found = PatientFolder(bundles(tmp_path / "bundles")).find(PATIENT)
+    assert found is not None
+    assert found.person.key == PATIENT
+    with pytest.raises(FHIRError, match="nowhere does not exist; name the folder"):
+        PatientFolder(tmp_path / "nowhere")
+
+
+def test_a_record_is_read_once_while_somebody_goes_back_and_forth_in_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patients = PatientFolder(folder)
+    first = patients.find(PATIENT)
+    monkeypatch.setattr("cds_adapters.bulk.folder.records_in", lambda *_: pytest.fail("again"))
+    assert patients.find(PATIENT) is first
