@@ -38,8 +38,11 @@ def complete(bundle: RuleBundle, base: State) -> _Values:
         bundle: says how to derive.
         base: the value of every variable that is not derived; one left out is missing.
     """
-    get = base.get
-    state: _Values = {name: get(name) for name in bundle.kinds}
+    state: _Values = dict.fromkeys(bundle.kinds)
+    if base.keys() <= state.keys():
+        state.update(base)
+    else:
+        state = {name: base.get(name) for name in state}
     for derived in bundle.derived:
         if isinstance(derived.expression, IntegerForm):
             total = derived.expression.total(state)
@@ -179,10 +182,12 @@ class _Walk:
     def collect(self, rule: DecisionList, possible: list[Branch]) -> None:
         """Gather the branches that may speak, up to the first that certainly does."""
         state, leaves, remember = self.state, self.leaves, self.path.append
+        last = len(leaves)
         for branch in rule.branches:
-            when, first = branch.when, len(leaves)
+            when, first = branch.when, last
             verdict = True if when is None else when.evaluate(state, leaves)
-            remember(("branch", branch.place, when, verdict, first, len(leaves)))
+            last = len(leaves)
+            remember(("branch", branch.place, when, verdict, first, last))
             if verdict is False:
                 continue
             if when is not None and verdict is None:
@@ -191,6 +196,7 @@ class _Walk:
                 possible.append(branch)
             else:
                 self.collect(branch.rule, possible)
+                last = len(leaves)
             if verdict is True:
                 return
 

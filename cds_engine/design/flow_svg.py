@@ -20,8 +20,8 @@ CHARACTERS, LEGEND = 22, 104
 STYLE = "".join(
     f".smart-flow {rule}"  # a page may hold the picture, whose style must not reach out of it
     for rule in (
-        "text{font:13px system-ui,-apple-system,'Segoe UI','Liberation Sans',Arial,sans-serif;"
-        "fill:#1b1f24}",
+        "text{font:13px system-ui,-apple-system,'Segoe UI','Liberation Sans',Arial,sans-serif}",
+        "text{fill:#1b1f24}",
         ".arm{fill:#e6eff8;stroke:#2b5a83;stroke-width:1.5}",
         ".group{fill:#fff;stroke:#5c6670;stroke-width:1.2;stroke-dasharray:5 3}",
         ".start{fill:#f3f3f1;stroke:#1b1f24;stroke-width:1.5}",

@@ -95,6 +95,8 @@ class BlipLearner(Learner):
     ) -> Floats:  # fmt: skip
         feasible = h.feasible[rows].astype(np.float64)
         X = design.matrix(h, rows)
+        if not np.isfinite(X).all():
+            raise design.dependent(DependentColumnsError([], []), X)
         Z = X.copy()
         centre = self._centre(pi[rows], feasible)
         t = design.basis.matrix(h, rows)[:, design.tailoring]
@@ -111,18 +113,15 @@ class BlipLearner(Learner):
 def _solved(design: StageDesign, X: Floats, Z: Floats, y: Floats, choices: int) -> Floats:
     """Return theta with Z'(y - X theta) = 0."""
     length, size = np.sqrt((X**2).sum(axis=0)), np.sqrt((Z**2).sum(axis=0))
-    usable = np.isfinite(length) & (length > 0) & np.isfinite(size) & (size > 0)
-    if usable.all():
+    if (length > 0).all() and (size > 0).all():
         system = (Z / size).T @ (X / length)
         if np.linalg.cond(system) < CONDITION_LIMIT:
             found: Floats = np.linalg.solve(system, (Z / size).T @ y) / length
             return found
     try:
-        least_squares_by_rows(X if np.isfinite(X).all() else X[:, :0], y)
+        least_squares_by_rows(X, y)
     except DependentColumnsError as fault:
         raise design.dependent(fault, X) from fault
-    if not np.isfinite(X).all():
-        raise design.dependent(DependentColumnsError([], []), X)
     raise EstimationError(
         f"stage {design.spec.stage}: the propensities leave the effects of "
         f"{', '.join(design.spec.actions)} unidentified ({choices} of {len(X)} rows had a choice, "

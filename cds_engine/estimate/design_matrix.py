@@ -204,7 +204,8 @@ class StageDesign:
                 f"stage {stage}: {len(rows)} rows cannot carry {self.size} coefficients "
                 f"({', '.join(self.names)}); name fewer main or tailoring terms"
             )
-        taken = np.bincount(h.action[rows], minlength=h.n_actions)
+        action = h.action if len(rows) == h.rows else h.action[rows]
+        taken = np.bincount(action, minlength=h.n_actions)
         least = len(self.tailoring)
         for name, count in zip(self.spec.actions, taken, strict=True):
             if count < least:

@@ -5,13 +5,14 @@ A design says who is randomised to what; here it is held against what was done.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cds_engine.design.regimes import EmbeddedRegime
 from cds_engine.design.smart import NON_RESPONDERS, RESPONDERS, Design, Path, written
-from cds_engine.errors import CriterionError, Fault, TrajectoriesError
+from cds_engine.errors import CriterionError, EstimationError, Fault, TrajectoriesError
 from cds_engine.estimate.columns import Bools, Floats, Ints, holds, kind_of, missing, plain
 from cds_engine.estimate.rule import NO_DECISION, Rules
 from cds_engine.estimate.stage import HistorySpec, StageData
@@ -39,8 +40,12 @@ class SmartRows:
 
     def counts(self) -> dict[Path, int]:
         """Return the number of rows on every path."""
-        ends = [self.design.ends[at] for at in self.end]
-        return {path: sum(end[: len(path)] == path for end in ends) for path in self.design.nodes}
+        each = np.bincount(self.end, minlength=len(self.design.ends)).tolist()
+        found = dict(zip(self.design.ends, each, strict=True))
+        return {
+            path: sum(n for end, n in found.items() if end[: len(path)] == path)
+            for path in self.design.nodes
+        }
 
     def weights(self, regimes: Sequence[EmbeddedRegime]) -> Floats:
         """Return 1 / probability of the row's path where it follows a regime, else 0.
@@ -77,6 +82,11 @@ class _ByRow:
     places: Ints
 
     def __call__(self, h: StageData) -> Ints:
+        if h.rows != len(self.places):
+            raise EstimationError(
+                f"stage {h.spec.stage}: the rule was written for {len(self.places)} rows, there "
+                f"are {h.rows}; ask for the rules of these"
+            )
         return self.places
 
 
@@ -88,8 +98,12 @@ def end_weights(design: Design, regimes: Sequence[EmbeddedRegime]) -> Floats:
 
 
 def read_smart(
-    frame: "pd.DataFrame", design: Design, *, covariates: Sequence[str] = (), missing_outcomes:
-    bool = False, weights: str | None = None,
+    frame: "pd.DataFrame",
+    design: Design,
+    *,
+    covariates: Sequence[str] = (),
+    missing_outcomes: bool = False,
+    weights: str | None = None,
 ) -> SmartRows:
     """Read the table of a SMART, one row for each patient, and hold it against the design.
 
@@ -103,7 +117,7 @@ def read_smart(
 
     Raises:
         TrajectoriesError: with every fault: place, column and count.
-    """  # fmt: skip
+    """
     frame, faults = _with_responses(frame, design)
     document = design.document
     try:
@@ -137,7 +151,7 @@ def on_paths(trajectories: Trajectories, design: Design) -> SmartRows:
     if names != held:
         raise TrajectoriesError("the trial", [Fault("", f"its stages are {', '.join(held)}, those "
                                 f"of the design {', '.join(names)}; they must agree")])  # fmt: skip
-    answers = {}
+    answers: dict[str, NDArray[Any]] = {}
     for h in trajectories.stages:
         answers |= {name: values for name, values in h.columns.items()
                     if name in {one.column for one in design.responses.values()}}  # fmt: skip
@@ -155,7 +169,7 @@ def _specs(design: Design, covariates: Sequence[str]) -> list[HistorySpec]:
 
 
 def _with_responses(frame: "pd.DataFrame", design: Design) -> tuple["pd.DataFrame", list[Fault]]:
-    """Return the table with every response column, made from its criterion where it is not there."""
+    """Return the table with every response column, made by its criterion where there is none."""
     faults: list[Fault] = []
     made: dict[str, Bools] = {}
     for path, one in design.responses.items():
@@ -214,7 +228,7 @@ class _Walk:
     """One walk of all rows along the design; faults are gathered before it gives up."""
 
     def __init__(
-        self, design: Design, trajectories: Trajectories, answers: Mapping[str, np.ndarray]
+        self, design: Design, trajectories: Trajectories, answers: Mapping[str, NDArray[Any]]
     ) -> None:
         self.design = design
         self.trajectories = trajectories

@@ -129,21 +129,25 @@ def usable_weights(trajectories: Trajectories, weights: Floats | None) -> Floats
         raise EstimationError(f"{bad} weights are negative, missing or infinite; correct them")
     if not found.any():
         raise EstimationError("all weights are 0, so that nothing is left to learn from")
-    if not trajectories.observed[found > 0].all():
+    use = None if (found == 1).all() else found > 0
+    if not (trajectories.observed if use is None else trajectories.observed[use]).all():
         trajectories.complete()
-    use = found > 0
     parts = [trajectories.outcome, *(h.reward for h in trajectories.stages if h.spec.reward)]
-    if wild := sum(int(np.count_nonzero(~np.isfinite(one[use]))) for one in parts):
+    numbers = [one if use is None else one[use] for one in parts]
+    if wild := sum(int(np.count_nonzero(~np.isfinite(one))) for one in numbers):
         raise EstimationError(
             f"{wild} values of {trajectories.outcome_name} or of rewards are missing or infinite; "
             "correct them"
         )
-    return None if (found == 1).all() else found
+    return None if use is None else found
 
 
 def final_outcome(trajectories: Trajectories) -> Floats:
     """Return the outcome without the stages' rewards, 0 where it is missing, shape (n,)."""
-    final = trajectories.outcome - sum(stage.reward for stage in trajectories.stages)
+    final = trajectories.outcome
+    for h in trajectories.stages:
+        if h.spec.reward:
+            final = final - h.reward
     if not trajectories.observed.all():
         final = np.where(trajectories.observed, final, 0.0)
     return final

@@ -18,9 +18,11 @@ from cds_engine.estimate.tree import (
     Benefit,
     Leaf,
     Node,
+    RuleStage,
     Split,
     Tree,
     candidates,
+    check_values,
     the_digits,
 )
 from cds_engine.estimate.tree_search import Cut, Engine, Plan, search_tree
@@ -70,6 +72,7 @@ class TreeLearner:
                     f"a cost of {cost} is given for {action!r}; costs are numbers, for actions of "
                     f"the stages: {', '.join(sorted(actions))}"
                 )
+        check_values(trajectories.stages)
         if isinstance(self.features, Mapping):
             self._check_mapping(self.features, trajectories)
         elif self.features is not None:
@@ -175,7 +178,7 @@ class PolicyTree(Learner):
         scores: ``doubly_robust``, ``weighting`` or ``regression``.
         propensity: as in ``dr_value``.
         outcome: likewise.
-        folds: of cross-fitting.
+        folds: of cross-fitting; 1 fits nuisances to all rows.
         random_state: decides, with the identifiers, who is in which fold.
         level: of the intervals of the leaves' benefits.
         engine: of ``search_tree``; every engine finds the same tree.
@@ -183,7 +186,7 @@ class PolicyTree(Learner):
     Attributes:
         trees_: one ``Tree`` for each stage.
         rules_: the same, as rules.
-        stages_: the same with mean scores as Q-functions, for ``q``.
+        stages_: the same as models, for ``q``: 0 for what is advised, -1 for what else is feasible.
         scores_: of every stage, shape (n, n_actions), rows as in the trajectories, larger better.
         n_: trajectories with a weight above 0.
 
@@ -250,7 +253,7 @@ class PolicyTree(Learner):
                 kept = np.where(prepared.folds == fold, 0.0, t.weights)
                 return learner.learn(h, gamma, kept, t)(h)
 
-            return without if k else lambda _: trees[0](h)
+            return without if k and prepared.crossed else lambda _: trees[0](h)
 
         scores = backward_scores(prepared, decide, self.scores)
         self.trees_ = tuple(
@@ -258,8 +261,9 @@ class PolicyTree(Learner):
             for tree, h, gamma in zip(trees, t.stages, scores, strict=True)
         )
         self.rules_ = self.trees_
-        self.stages_ = tuple(TreeStage(tree, h.spec) for tree, h in
-                             zip(self.trees_, trajectories.stages, strict=True))  # fmt: skip
+        self.stages_ = tuple(
+            RuleStage(tree, h.spec) for tree, h in zip(self.trees_, t.stages, strict=True)
+        )
         self.scores_ = tuple(_put_back(gamma, prepared.order) for gamma in scores)
         self.n_ = int(np.count_nonzero(t.weights > 0))
         return self
@@ -268,27 +272,6 @@ class PolicyTree(Learner):
         if not hasattr(self, "trees_"):
             return repr(self)
         return "\n\n".join(map(str, self.trees_))
-
-
-@dataclass(frozen=True)
-class TreeStage:
-    """A tree as a model of its stage: the order of advice, with the first choice at 0.
-
-    Attributes:
-        tree: the tree.
-        spec: the stage.
-    """
-
-    tree: Tree
-    spec: Any
-
-    def q(self, h: StageData) -> Floats:
-        """Return 0 for what the tree advises, -1 for what else is feasible, NaN for the rest."""
-        found = np.where(h.feasible, -1.0, np.nan)
-        places = self.tree(h)
-        rows = np.flatnonzero(places >= 0)
-        found[rows, places[rows]] = 0.0
-        return found
 
 
 def fallbacks(

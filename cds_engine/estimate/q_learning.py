@@ -230,6 +230,8 @@ def pseudo_outcome(way: Carry, target: Floats, q: Floats, h: StageData) -> Float
         best = np.fmax(best, q[:, a])
     if way == "max_q":
         return best if h.decided.all() else np.where(h.decided, best, target)
-    for a in range(h.n_actions):
-        best = np.where(h.action == a, best - q[:, a], best)
-    return target + np.where(h.decided, best, 0.0)
+    taken = q[:, 0].copy()
+    for a in range(1, h.n_actions):
+        np.copyto(taken, q[:, a], where=h.action == a)
+    regret = best - taken
+    return target + (regret if h.decided.all() else np.where(h.decided, regret, 0.0))

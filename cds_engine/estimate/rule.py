@@ -121,9 +121,10 @@ def best_feasible(q: Floats, h: "StageData") -> Ints:
         EstimationError: if the value of a feasible action is NaN.
     """
     chosen = np.zeros(h.rows, dtype=np.intp)
-    best = np.where(h.feasible[:, 0], q[:, 0], -np.inf)
+    free = bool(h.feasible.all())
+    best = q[:, 0].copy() if free else np.where(h.feasible[:, 0], q[:, 0], -np.inf)
     for place in range(1, h.n_actions):
-        value = np.where(h.feasible[:, place], q[:, place], -np.inf)
+        value = q[:, place] if free else np.where(h.feasible[:, place], q[:, place], -np.inf)
         np.copyto(chosen, place, where=value > best)
         np.maximum(best, value, out=best)
     if unknown := int(np.count_nonzero(np.isnan(best))):

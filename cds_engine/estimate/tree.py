@@ -1,6 +1,6 @@
 """A learned tree is plain data: splits that a criterion can say, leaves that an action fills."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,9 +8,10 @@ import numpy as np
 
 from cds_engine.criteria.syntax import Flag, OneOf, Threshold
 from cds_engine.decide.table import quantise
-from cds_engine.estimate.columns import Bools, Columns, Floats, Ints
-from cds_engine.estimate.rule import NO_DECISION
-from cds_engine.estimate.stage import StageData
+from cds_engine.errors import EstimationError
+from cds_engine.estimate.columns import Bools, Columns, Floats, Ints, missing
+from cds_engine.estimate.rule import NO_DECISION, StageRule
+from cds_engine.estimate.stage import HistorySpec, StageData
 from cds_engine.vocabulary.kind import Kind
 
 DIGITS = 6
@@ -176,6 +177,45 @@ class Tree:
     def __str__(self) -> str:
         text = "\n".join(_text(self.root, ""))
         return "\n".join((f"stage {self.stage}", text, *(f"({note})" for note in self.notes)))
+
+
+@dataclass(frozen=True)
+class RuleStage:
+    """A rule as a model of its stage: it says which action comes first, and no more.
+
+    Attributes:
+        rule: the rule.
+        spec: the stage.
+    """
+
+    rule: StageRule
+    spec: HistorySpec
+
+    def q(self, h: StageData) -> Floats:
+        """Return 0 for what is advised, -1 for what else is feasible, NaN for the rest."""
+        found = np.where(h.feasible, -1.0, np.nan)
+        places = self.rule(h)
+        rows = np.flatnonzero(places >= 0)
+        found[rows, places[rows]] = 0.0
+        return found
+
+
+def check_values(stages: Sequence[StageData]) -> None:
+    """Refuse values that are missing or infinite where there is a decision.
+
+    Raises:
+        EstimationError: with the stage, the variable and the count.
+    """
+    for h in stages:
+        for name, values in h.columns.items():
+            wild = missing(values)
+            if values.dtype == np.float64:
+                wild = wild | np.isinf(values)
+            if count := int(np.count_nonzero(wild & h.decided)):
+                raise EstimationError(
+                    f"stage {h.spec.stage}: {name} is missing or infinite in {count} rows that "
+                    "have a decision; complete it, or leave it out"
+                )
 
 
 def the_digits(h: StageData, kinds: Mapping[str, Kind]) -> dict[str, int]:

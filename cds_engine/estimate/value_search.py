@@ -19,7 +19,7 @@ from cds_engine.estimate.learner import Learner
 from cds_engine.estimate.rule import NO_DECISION, Observed, Rules, StageRule
 from cds_engine.estimate.stage import StageData
 from cds_engine.estimate.trajectories import Trajectories
-from cds_engine.estimate.tree import the_digits
+from cds_engine.estimate.tree import RuleStage, check_values, the_digits
 from cds_engine.estimate.tree_search import between
 from cds_engine.estimate.value import ValueEstimate, standard_error
 from cds_engine.estimate.weights import Propensities
@@ -102,7 +102,7 @@ class ValueSearch(Learner):
         method: ``doubly_robust`` or ``weighting``.
         propensity: as in ``dr_value``.
         outcome: likewise.
-        folds: of cross-fitting and of choosing the best.
+        folds: of cross-fitting and of choosing the best; at least 2.
         level: of each interval, for all regimes at once.
         draws: of the multiplier bootstrap.
         random_state: of folds and of the bootstrap.
@@ -114,6 +114,7 @@ class ValueSearch(Learner):
         best_: place of the best regime.
         value_: the best one's value out of fold.
         rules_: the best regime.
+        stages_: the same as models, for ``q``: 0 for what is advised, -1 for what else is feasible.
 
     References:
         Zhang, Tsiatis, Laber & Davidian (2012), A robust method for estimating optimal treatment
@@ -122,7 +123,7 @@ class ValueSearch(Learner):
 
     def __init__(  # noqa: PLR0913 - scikit-learn keeps each parameter by its name
         self,
-        tailoring: Mapping[str, Sequence[str]],
+        tailoring: Mapping[str, Sequence[str]] | None = None,
         *,
         treat: Mapping[str, tuple[str, str]] | None = None,
         others: Mapping[str, StageRule] | None = None,
@@ -165,6 +166,11 @@ class ValueSearch(Learner):
         if weights is not None:
             trajectories = replace(trajectories, weights=np.asarray(weights, dtype=np.float64))
         _check_tailoring(self.tailoring, trajectories)
+        if self.folds < 2:
+            raise EstimationError(
+                f"{self.folds} folds: the best of a grid is valued out of fold; ask for at least 2"
+            )
+        check_values(trajectories.stages)
         choices = [list(self._rules(h, trajectories)) for h in trajectories.stages]
         count = int(np.prod([len(one) for one in choices]))
         if count > MOST_REGIMES:
@@ -182,6 +188,10 @@ class ValueSearch(Learner):
         estimates = np.array([one.estimate for one in values]) * trajectories.sign
         self.best_ = int(estimates.argmax())
         self.rules_ = self.regimes_[self.best_]
+        self.stages_ = tuple(
+            RuleStage(rule, h.spec)
+            for rule, h in zip(self.rules_, trajectories.stages, strict=True)
+        )
         self.value_ = self._out_of_fold(trajectories, values, influence)
         return self
 
@@ -195,7 +205,7 @@ class ValueSearch(Learner):
 
     def _rules(self, h: StageData, trajectories: Trajectories) -> Iterator[StageRule]:
         stage = h.spec.stage
-        names = tuple(self.tailoring.get(stage, ()))
+        names = tuple((self.tailoring or {}).get(stage, ()))
         if not names:
             yield (self.others or {}).get(stage, Observed())
             return
@@ -319,7 +329,9 @@ def _label(rules: Rules) -> str:
     return ", then ".join(words)
 
 
-def _check_tailoring(tailoring: Mapping[str, Sequence[str]], trajectories: Trajectories) -> None:
+def _check_tailoring(
+    tailoring: Mapping[str, Sequence[str]] | None, trajectories: Trajectories
+) -> None:
     specs = {h.spec.stage: h.spec for h in trajectories.stages}
     if not tailoring:
         raise EstimationError("no tailoring variable is named; name one or two for some stage")

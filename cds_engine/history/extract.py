@@ -28,6 +28,7 @@ KINDS: Mapping[str, frozenset[EventKind]] = {
 """Source of a variable -> the kinds of events that it is read from."""
 
 _PATIENT = frozenset({"patient"})
+_NO_CODES: Mapping[str, list[str]] = {}
 _ANY_CODE = ""
 """Stands for the code of a variable that takes every event of its kinds."""
 
@@ -68,7 +69,7 @@ class HistoryTaker:
         uncoded = [e for e in known if not e.codes and e.kind in STANDING]
         steps = course_of(known, self.seen_as) if self._course_wanted else ()
         findings = {
-            name: self._finding(name, variable, record, found.get(name, []), uncoded, steps, as_of)
+            name: self._finding(name, variable, record, found[name], uncoded, steps, as_of)
             for name, variable in self.variables.items()
         }
         aside = [(item.source, item.reason) for item in record.set_aside]
@@ -91,17 +92,18 @@ class HistoryTaker:
 
     def _sorted_out(self, events: list[Event]) -> dict[str, list[Event]]:
         """Return variable -> its events, each once."""
-        found: dict[str, list[Event]] = {}
+        found: dict[str, list[Event]] = {name: [] for name in self.variables}
+        # Many events of a record have the same codes; whose they are is found out once.
+        takers: dict[tuple[EventKind, tuple[str, ...]], list[list[Event]]] = {}
         for event in events:
-            by_code = self._wanted.get(event.kind)
-            if by_code is None:
-                continue
-            for code in (*event.codes, _ANY_CODE):
-                for name in by_code.get(code, ()):
-                    some = found.setdefault(name, [])
-                    # an event with two of a variable's codes comes twice in a row
-                    if not some or some[-1] is not event:
-                        some.append(event)
+            key = event.kind, event.codes
+            some = takers.get(key)
+            if some is None:
+                by_code = self._wanted.get(event.kind, _NO_CODES)
+                names = [n for c in (*event.codes, _ANY_CODE) for n in by_code.get(c, ())]
+                some = takers[key] = [found[name] for name in dict.fromkeys(names)]
+            for taker in some:
+                taker.append(event)
         return found
 
     def _finding(

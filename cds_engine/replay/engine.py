@@ -35,7 +35,6 @@ class Decided:
         code: why there is no advice; None where there is.
         candidates: the actions that remain possible, are equally good, or the one advised.
         reasons: every reason, ``code:variable`` where it is about one, else ``code``.
-        place: the branch, score rule or safeguard that spoke.
     """
 
     values: dict[str, list[Scalar | None]]
@@ -46,7 +45,6 @@ class Decided:
     action: list[str | None] = field(default_factory=list)
     candidates: list[tuple[str, ...]] = field(default_factory=list)
     reasons: list[tuple[str, ...]] = field(default_factory=list)
-    place: list[str] = field(default_factory=list)
 
     @classmethod
     def none_yet(cls, bundle: RuleBundle) -> "Decided":
@@ -65,13 +63,12 @@ class Decided:
         self.action.append(decision.action)
         self.candidates.append(decision.candidates)
         self.reasons.append(reasons_of(decision))
-        self.place.append(decision.judgement.place)
 
     def row(self, number: int) -> tuple[object, ...]:
         """Return everything that is said of one row, for comparison."""
         said = (self.outcome, self.code, self.stage, self.action, self.candidates, self.reasons)
         values = tuple((n, v[number], self.states[n][number]) for n, v in self.values.items())
-        return (*(column[number] for column in said), self.place[number], *values)
+        return (*(column[number] for column in said), *values)
 
 
 class HistoryEngine(Protocol):

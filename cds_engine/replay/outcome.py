@@ -3,21 +3,24 @@
 It is looked up in what the record came to hold in the end, and never before the decision.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from msgspec import structs
 
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.decide.scalar import complete
-from cds_engine.history.event import Event, Record, time_of
+from cds_engine.history.event import Event, Record, Time, time_of
 from cds_engine.history.extract import HistoryTaker
+from cds_engine.history.observations import observed
 from cds_engine.history.person import deceased
 from cds_engine.history.reading import USUAL_STATUSES, measure
 from cds_engine.history.value import Finding, Known, Missing
 from cds_engine.replay.settings import ReplaySettings, later
 from cds_engine.vocabulary.kind import Kind
-from cds_engine.vocabulary.time import Duration, Instant, parse_duration
+from cds_engine.vocabulary.time import Instant, parse_duration
 from cds_engine.vocabulary.value import Scalar, Span
 from cds_engine.vocabulary.variable import Variable
 
@@ -46,6 +49,19 @@ class Measured:
     at: Instant | None = None
 
 
+class Readings(NamedTuple):
+    """What of one record can be the outcome, in order of time.
+
+    Attributes:
+        starts: when each reading was, its first instant.
+        gap: why the search for them is known to be incomplete; None if it is not.
+    """
+
+    starts: list[Instant]
+    events: list[Event]
+    gap: Missing | None
+
+
 class OutcomeFinder:
     """Finds the outcome of one regime."""
 
@@ -63,14 +79,29 @@ class OutcomeFinder:
         """The type of the outcome; None where the aim names no variable."""
         return self._bundle.kinds.get(self.name)
 
-    def find(
-        self, record: Record, events: Sequence[Event], as_of: Instant, start: Instant
-    ) -> Measured:
-        """Return the outcome of a decision.
+    def readings(self, record: Record, events: Sequence[Event]) -> Readings:
+        """Look for everything that can be the outcome, once for each patient.
 
         Args:
             record: the patient's whole record.
             events: what it came to hold, newest versions only.
+        """
+        variable = self._variable
+        if variable is None or variable.source != "observation":
+            return Readings([], list(events), None)
+        found = [event for event in events if _counts(event, variable)]
+        found.sort(key=lambda event: (time_of(event).start, event.source))
+        nothing = Record(record.person, (), (), record.gaps)
+        told = HistoryTaker({self.name: variable}, {}).take(nothing, 0).findings[self.name]
+        gap = told if isinstance(told, Missing) and told.reason == "incomplete" else None
+        return Readings([time_of(event).start for event in found], found, gap)
+
+    def find(self, record: Record, readings: Readings, as_of: Instant, start: Instant) -> Measured:
+        """Return the outcome of a decision.
+
+        Args:
+            record: the patient's whole record.
+            readings: what ``readings`` found in it.
             as_of: the instant of the decision.
             start: where the horizon counts from.
         """
@@ -79,9 +110,11 @@ class OutcomeFinder:
         if self.horizon is None:
             return Measured(None, "no-horizon")
         target = later(start, self.horizon)
-        tolerance = self._settings.tolerance
-        last = later(target, tolerance)
-        found = self._measured(record, events, as_of, target, tolerance)
+        last = later(target, self._settings.tolerance)
+        if self._variable.source == "observation":
+            found = self._measured(self._variable, readings, as_of, target)
+        else:
+            found = self._stated(record, readings.events, target)
         if found.state in ("absent", "stale"):
             if record.person.died is not None and deceased(record.person, last):
                 return Measured(None, "deceased")
@@ -91,27 +124,21 @@ class OutcomeFinder:
         return found
 
     def _measured(
-        self,
-        record: Record,
-        events: Sequence[Event],
-        as_of: Instant,
-        target: Instant,
-        tolerance: Duration,
+        self, variable: Variable, readings: Readings, as_of: Instant, target: Instant
     ) -> Measured:
-        variable = self._variable
-        if variable is None or variable.source != "observation":
-            return self._stated(record, events, target)
-        after = [e for e in events if _counts(e, variable) and time_of(e).start > as_of]
-        first, last = tolerance.before(target), later(target, tolerance)
-        inside = [e for e in after if first <= time_of(e).start <= last]
-        if not inside:
+        """Take a measurement by its own definition at the reading nearest to the horizon."""
+        if readings.gap is not None:
+            return Measured(None, readings.gap.reason)
+        tolerance, starts = self._settings.tolerance, readings.starts
+        after = bisect_right(starts, as_of)
+        first = max(after, bisect_left(starts, tolerance.before(target)))
+        last = bisect_right(starts, later(target, tolerance))
+        if first >= last:
             return Measured(None, "absent")
-        nearest = min(inside, key=lambda e: (abs(time_of(e).start - target), time_of(e).start))
-        at = time_of(nearest).end
-        known = [structs.replace(e, recorded=min(e.recorded, time_of(e).start)) for e in after]
-        taker = HistoryTaker({self.name: variable}, {})
-        person = Record(record.person, tuple(known), (), record.gaps)
-        return _of(taker.take(person, at).findings[self.name], time_of(nearest).start)
+        nearest = min(range(first, last), key=lambda n: (abs(starts[n] - target), n))
+        end = time_of(readings.events[nearest]).end
+        told = observed(variable, readings.events[after:], Time(end, end), end)
+        return _of(told, starts[nearest])
 
     def _stated(self, record: Record, events: Sequence[Event], target: Instant) -> Measured:
         """Take a variable that is no measurement as of the horizon itself."""

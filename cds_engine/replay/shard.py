@@ -144,11 +144,15 @@ class _Shard:
     def _outcomes(self, decided: Decided) -> Columns:
         finder = OutcomeFinder(self.bundles[0], self.settings)
         starts = self._starts(decided) if self.settings.from_start else {}
+        readings = [
+            finder.readings(patient.record, events)
+            for patient, events in zip(self.patients, self.events, strict=True)
+        ]
         found: list[Measured] = []
         for place, point in self.asked:
             start = min(starts.get(place, point.as_of), point.as_of)
             record = self.patients[place].record
-            found.append(finder.find(record, self.events[place], point.as_of, start))
+            found.append(finder.find(record, readings[place], point.as_of, start))
         for measured in found:
             self.counts[f"outcome {measured.state}"] += 1
         kind = column_type(finder.kind)

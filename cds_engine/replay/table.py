@@ -25,15 +25,6 @@ class Column:
 
 Columns = dict[str, Column]
 
-KEYS: dict[str, ColumnType] = {
-    "key.patient": "text",
-    "key.encounter": "text",
-    "key.as_of": "instant",
-    "key.digest": "text",
-    "key.withheld": "texts",
-}
-"""Patient, encounter, instant, the rule bundle's digest, and what the history does not hold."""
-
 
 def column_type(kind: Kind | None) -> ColumnType:
     """Return the type of the column for a variable of this kind."""
@@ -60,5 +51,4 @@ def decision_columns(prefix: str, decided: Decided) -> Columns:
         f"{prefix}.candidates": Column("texts", decided.candidates),
         f"{prefix}.code": Column("text", decided.code),
         f"{prefix}.reasons": Column("texts", decided.reasons),
-        f"{prefix}.place": Column("text", decided.place),
     }

@@ -17,10 +17,12 @@ from builders.records import (
     SBP,
     a_variable,
     an_action,
+    but,
     mm_hg,
     time,
     ucum,
 )
+
 from cds_engine.history.event import Event, EventKind, Person, Record, Time
 from cds_engine.vocabulary.time import DAY, HOUR, MINUTE, Instant
 from cds_engine.vocabulary.value import Span
@@ -121,10 +123,12 @@ KINDS_OF_MESS = {
         clean=False,
     ),
     "sources": Mess(one_source=False),
+    "sources at once": Mess(one_source=False, late=0),
     "values": Mess(clean=False, late=0),
     "late": Mess(events=25),
     "dates": Mess(("day", "day", "day", "instant"), late=12),
     "vague": Mess(("instant", "instant", "month", "year", "none"), late=24),
+    "lasting": Mess(("instant", "instant", "long"), late=0, events=6),
     "tidy": Mess(late=0, events=25),
 }
 
@@ -135,7 +139,11 @@ FAMILIES: tuple[tuple[tuple[EventKind, tuple[str, ...]], ...], ...] = (
     (("observation", (POTASSIUM,)), ("observation", ("loinc|unused",))),
     (("observation", (ANSWERED,)),),
     (("condition", (HYPERTENSION,)),),
-    (("condition", (HYPERTENSION,)), ("condition", ()), ("allergy", ()), ("allergy", (PENICILLIN,))),
+    (
+        ("condition", (HYPERTENSION,)), ("condition", ()), ("allergy", ()),
+        ("allergy", (PENICILLIN,)),
+    ),
+    (("dispense", (LISINOPRIL,)), ("dispense", (LISINOPRIL, "rxnorm|17767"))),
     (("request", (LISINOPRIL,)), ("statement", (LISINOPRIL,))),
     (("dispense", (LISINOPRIL,)), ("dispense", (LISINOPRIL,)), ("request", (LISINOPRIL,))),
     (
@@ -181,6 +189,8 @@ class Drawer:
         """Return the record."""
         random = self.random
         events = [self.event() for _ in range(random.randint(0, self.mess.events))]
+        if not self.mess.one_source:
+            events += [self.copy(event) for event in events if random.random() < 0.3]
         gaps = [random.choice(_GAPS)] if random.random() < 0.15 else []
         born = random.choice(_BIRTHS)
         person = Person(
@@ -243,9 +253,23 @@ class Drawer:
             self._spoil(kind, fields)
         return Event(kind, codes, when, start + late, f"{kind}/{source}", **fields)
 
+    def copy(self, event: Event) -> Event:
+        """Return an event again, sometimes as another version or with something changed."""
+        changes: tuple[dict[str, Any], ...] = (
+            {},
+            {"version": (self.random.choice((0, 1, 2)), "")},
+            {"recorded": event.recorded + HOUR},
+            {"codes": self.random.choice(self.family)[1]},
+            {"value": self.event().value if event.kind == "observation" else None},
+            {"status": "entered-in-error"},
+            {"days": 3.0},
+        )
+        several = self.random.sample(changes, self.random.choice((1, 1, 2)))
+        return but(event, **{name: value for one in several for name, value in one.items()})
+
     def _spoil(self, kind: EventKind, fields: dict[str, Any]) -> None:
         random = self.random
-        sometimes = random.choice((0.02, 0.3))
+        sometimes = random.choice((0.02, 0.3, 0.8))
         if kind == "observation" and random.random() < 0.5:
             fields["value"] = random.choice((*_NUMBERS, random.uniform(0, 300)))
         if random.random() < sometimes:
@@ -268,7 +292,7 @@ class Drawer:
 
 def draw_case(seed: int, mess: Mess, records: int) -> tuple[list[Record], list[tuple[int, int]]]:
     """Return records, and decision points in no order: the same ones for the same seed."""
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311  # data, not a secret
     drawers = [Drawer(random, mess) for _ in range(records)]
     found = [drawer.record() for drawer in drawers]
     points = [(row, drawer.decision()) for row, drawer in enumerate(drawers) for _ in range(5)]

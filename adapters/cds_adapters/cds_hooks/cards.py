@@ -8,8 +8,8 @@ Which card there is:
 - no change, or a regime that is not for the patient: none.
 
 The order hooks criticise draft orders and suggest nothing unasked: who is writing an order sees a
-card only if that order is barred (``critical``), cannot be checked, or is not what is advised
-(``warning``). Somebody who opens the patient has seen the recommendation itself.
+card only if that order is barred (``critical``), cannot be read, or is not what is advised
+(``warning``), or cannot be recognised for its code system (``info``). Somebody who opens the patient has seen the recommendation itself.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from cds_adapters.cds_hooks.critique import Barred, Critic, Critique, advised_actions
 from cds_adapters.cds_hooks.detail import DetailWriter
 from cds_adapters.cds_hooks.drafts import ORDER_HOOKS, Draft
-from cds_adapters.cds_hooks.markdown import plain, shorten
+from cds_adapters.cds_hooks.markdown import escape, plain, shorten
 from cds_adapters.cds_hooks.orders import OrderForms, order_text
 from cds_adapters.cds_hooks.summary import SummaryWriter, plural, watermark
 from cds_adapters.storage.records import CardReceipt
@@ -174,6 +174,8 @@ class CardRenderer:
             offer = False
         if found.unread:
             draws.append(self._unread(found.unread))
+        if found.unrecognised:
+            draws.append(self._unrecognised(found.unrecognised))
         if found.other:
             if decision.outcome == "abstention":
                 return draws + self._abstention(decision, history, context)
@@ -214,6 +216,20 @@ class CardRenderer:
         )
         sections = ["\n".join(["**Not checked**\n", *said]), advice]
         return _Draw(self._summaries.unread(len(drafts)), "warning", sections)
+
+    def _unrecognised(self, drafts: Sequence[Draft]) -> _Draw:
+        number, systems = len(drafts), map(escape, sorted(self._critic.systems))
+        said = (
+            f"{plural(number, 'draft order')} {'is' if number == 1 else 'are'} coded in no system "
+            f"that the options of this regime are coded in ({', '.join(systems)}), so that nobody "
+            "can tell whether one of them is ordered."
+        )
+        advice = (
+            "No safeguard of this regime was applied. Check by hand; those who run the service "
+            "can say in its settings (`codes`) what the codes mean."
+        )
+        summary = self._summaries.unrecognised(number)
+        return _Draw(summary, "info", [said, advice], can_be_overridden=False)
 
     def _differing(
         self, found: Critique, decision: Decision, history: History, alternatives: list[Card]

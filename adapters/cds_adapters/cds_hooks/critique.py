@@ -42,13 +42,16 @@ class Critique:
         barred: what must not be ordered while a safeguard is not definitely false.
         other: drafts that order an action which is not barred and not advised, with the action.
         ordered: actions that some draft orders, selected or not.
-        unread: drafts of which nobody can tell what they order.
+        unread: drafts of a medication of which nobody can tell what they order.
+        unrecognised: drafts whose codes are in systems that the regime's options are not coded
+            in, so that they may order one of them all the same.
     """
 
     barred: tuple[Barred, ...] = ()
     other: tuple[tuple[str, Draft], ...] = ()
     ordered: frozenset[str] = frozenset()
     unread: tuple[Draft, ...] = ()
+    unrecognised: tuple[Draft, ...] = ()
 
 
 class Critic:
@@ -61,6 +64,10 @@ class Critic:
             ordered = (action.order.code,) if action.order else ()
             for code in dict.fromkeys((*action.seen_as, *ordered)):
                 self._actions.setdefault(short_code(*full_code(code)), []).append(name)
+        self.systems = frozenset(code.rpartition("|")[0] for code in self._actions)
+        barred = {name for guard in bundle.safeguards for name in guard.never}
+        orders = [action.order for n, action in bundle.actions.items() if n in barred]
+        self._bars_services = any(o and o.resource == "ServiceRequest" for o in orders)
 
     def recognised(self, draft: Draft) -> tuple[str, ...]:
         """Return the actions that a draft orders; none for an order *not* to do something."""
@@ -92,8 +99,25 @@ class Critic:
             elif advised.isdisjoint(actions):
                 other.append((actions[0], draft))
         found = tuple(Barred(a, tuple(held), objections[a]) for a, held in barred.items())
-        unread = tuple(d for d in drafts if d.unread and d.selected and not d.do_not_perform)
-        return Critique(found, tuple(other), ordered, unread)
+        open_ = [
+            draft
+            for draft, actions in meant
+            if draft.selected and not actions and not draft.do_not_perform
+        ]
+        unread = tuple(d for d in open_ if d.unread and not _is_service(d))
+        unrecognised = tuple(d for d in open_ if d not in unread and self._may_be_ours(d))
+        return Critique(found, tuple(other), ordered, unread, unrecognised)
+
+    def _may_be_ours(self, draft: Draft) -> bool:
+        """Say whether a draft that is not recognised may order an option of the regime.
+
+        Services are ordered in words all day long: one is asked about only where a safeguard
+        bars a service.
+        """
+        if _is_service(draft) and not self._bars_services:
+            return False
+        systems = {code.rpartition("|")[0] for code in draft.codes}
+        return self.systems.isdisjoint(systems)
 
     def _objections(self, action: str, decision: Decision) -> tuple[Objection, ...]:
         found = []
@@ -104,6 +128,10 @@ class Critic:
                 if verdict is not False:
                     found.append(Objection(guard, verdict, trace))
         return tuple(found)
+
+
+def _is_service(draft: Draft) -> bool:
+    return draft.resource_type == "ServiceRequest"
 
 
 def advised_actions(decision: Decision) -> frozenset[str]:

@@ -17,6 +17,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType, defstruct
 
 from cds_adapters.cds_hooks.hooks import Hook
 from cds_adapters.cds_hooks.outcomes import IssueCode, RefusalError
+from cds_adapters.fhir.decode import may_contain
 from cds_adapters.fhir.duplicate_keys import refuse_duplicate_keys
 from cds_adapters.fhir.errors import FHIRError
 from cds_adapters.fhir.resources import AnyResource
@@ -140,11 +141,12 @@ class RequestReader:
             wire = self._wire.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return read_request(data, self._hook, strict=strict, plain_http=plain_http)
-        if not lost_nothing(data, wire):
-            return read_request(data, self._hook, strict=strict, plain_http=plain_http)
-        _refuse_inside(wire)
         held = [(key, getattr(wire.prefetch, name, UNSET)) for name, key in self._keys]
         decoded = {key: body for key, body in held if body is not UNSET}
+        contained = any(map(may_contain, decoded.values()))
+        if not lost_nothing(data, wire, contained=contained):
+            return read_request(data, self._hook, strict=strict, plain_http=plain_http)
+        _refuse_inside(wire)
         return _checked(wire, self._hook, {}, decoded, strict=strict, plain_http=plain_http)
 
 

@@ -57,6 +57,12 @@ class SummaryWriter:
         whose = "its product has" if number == 1 else "their products have"
         return f"{which} could not be checked: {whose} no code that can be read"
 
+    def unrecognised(self, number: int) -> str:
+        """Say that the codes of draft orders are in systems that the regime does not use."""
+        which = "The order" if number == 1 else plural(number, "order")
+        whose = "its code is" if number == 1 else "their codes are"
+        return f"{which} could not be recognised: {whose} in a system this regime does not use"
+
     def differs(self, actions: Sequence[str]) -> str:
         """Say that draft orders are not what is advised."""
         return f"The draft order differs from the advice; {_inside(self.advice(actions))}"

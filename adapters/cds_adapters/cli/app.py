@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 import cds_engine
+from cds_adapters.cli.design import design_app
 
 app = typer.Typer(
     name="cds-engine",
@@ -21,6 +22,7 @@ vocab_app = typer.Typer(
 )
 app.add_typer(audit_app, name="audit", rich_help_panel=None)
 app.add_typer(vocab_app, name="vocab", rich_help_panel=None)
+app.add_typer(design_app, name="design", rich_help_panel=None)
 
 Bundle = Annotated[
     str, typer.Argument(help="A folder with bundle.yaml, or regime@version, or a regime's name.")

@@ -22,6 +22,7 @@ from cds_adapters.fhir.resources import (
     Issue,
     Link,
     Medication,
+    OfMedication,
     OperationOutcome,
     Patient,
     Response,
@@ -29,7 +30,7 @@ from cds_adapters.fhir.resources import (
     UsedResource,
 )
 from cds_adapters.fhir.troubles import Trouble, glimpse, is_id, trouble_with
-from cds_adapters.fhir.whole import lost_nothing
+from cds_adapters.fhir.whole import ABSENT, lost_nothing
 
 
 class DecodedBundle(Struct, frozen=True):
@@ -117,6 +118,21 @@ def _decoded(data: bytes | Raw, name: str, *, unique: bool) -> DecodedBundle:
 def whole_body(body: AnyResource | None) -> DecodedBundle:
     """Return what a body holds that was decoded already, and shown to give each key once."""
     return _collected(body, "Bundle")
+
+
+def may_contain(body: AnyResource | None) -> bool:
+    """Say whether a resource may stand inside another one; what is not used is not looked into."""
+    entries = body.entry if type(body) is Bundle else (Entry(resource=body),)
+    for entry in entries:
+        resource: Any = entry.resource
+        kind = type(resource)
+        if resource is None:
+            continue
+        if kind not in _USED:
+            return True
+        if resource.contained if kind in _OF_MEDICATION else resource.other_contained is not ABSENT:
+            return True
+    return False
 
 
 def decode_resource(
@@ -235,6 +251,7 @@ def _one(entry: Entry, place: str) -> DecodedBundle:
 
 _FAILED = OperationOutcome(issue=(Issue(severity="error", code="incomplete"),))
 _USED = frozenset(USED_TYPES.values())
+_OF_MEDICATION = frozenset(kind for kind in _USED if issubclass(kind, OfMedication))
 _REFERRED = frozenset({Patient, Medication})
 _NO_ID = "it has no id, or one that cannot be written down, so that nothing can refer to it"
 

@@ -17,7 +17,9 @@ _T = TypeVar("_T")
 
 _ANY = "id extension"
 _RESOURCE = "id implicitRules language meta contained extension modifierExtension text"
-_ABSENT = Raw()
+ABSENT = Raw()
+"""What an element that is only kept as raw JSON holds where it is absent."""
+
 _SMALL = 8_000
 """Bytes up to which Python counts faster than NumPy gets ready to."""
 
@@ -98,7 +100,7 @@ def whole(kind: type[_T]) -> type[_T]:
     # the new struct is a subclass, which its maker's own signature does not say
     return defstruct(  # type: ignore[return-value]
         kind.__name__,
-        [(f"other_{name}", Raw, field(default=_ABSENT, name=name)) for name in others],
+        [(f"other_{name}", Raw, field(default=ABSENT, name=name)) for name in others],
         bases=(kind,),
         module=kind.__module__,
         namespace={"__doc__": kind.__doc__},
@@ -110,15 +112,20 @@ def whole(kind: type[_T]) -> type[_T]:
     )
 
 
-def lost_nothing(data: bytes | Raw, decoded: object) -> bool:
+def lost_nothing(data: bytes | Raw, decoded: object, *, contained: bool = True) -> bool:
     """Say whether ``decoded`` surely holds every key of the JSON that it was decoded from.
 
     False means that it is not sure: a key may stand twice, or be unknown to the structs. An
     element that stays raw is not looked into, for nobody reads it; but what is contained is read.
+
+    Args:
+        data: the JSON.
+        decoded: what it was decoded into.
+        contained: False where it is known that no resource stands inside another one.
     """
     again = msgspec.json.encode(decoded)
     text = bytes(data)
-    if b'"contained"' in text:
+    if contained and b'"contained"' in text:
         return False
     # An escape such as \\u003a hides a colon from the count, so that it proves nothing.
     if len(again) < _SMALL:

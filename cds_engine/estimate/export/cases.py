@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 from cds_engine.bundle.model import DecisionList, RuleBundle
-from cds_engine.criteria.syntax import Criterion, IntegerForm, Threshold, leaves
+from cds_engine.criteria.syntax import Comparison, Criterion, IntegerForm, Threshold, leaves
 from cds_engine.decide.scalar import complete, judge
 from cds_engine.estimate.export.probe import ABSTAIN, ELSEWHERE, Probe
 from cds_engine.vocabulary.value import NONE, number_text
@@ -152,14 +152,22 @@ def _tried(bundle: RuleBundle, states: Sequence[State]) -> Iterator[dict[str, An
     moves = [(name, value) for name, value in _thresholds(bundle) if name in bundle.base_variables]
     courses = [n for n, v in bundle.variables.items() if v.take == "latest_action"]
     for state in states:
+        doubled = [(n, 2 * state[n]) for n in _compared(bundle) if isinstance(state.get(n), float)]
         for label in labels if courses else [NONE]:
             base = {**state, **dict.fromkeys(courses, label)}
             yield base
-            for name, value in moves:
+            for name, value in [*moves, *doubled]:
                 yield {**base, name: value}
             for (one, first), (other, second) in product(moves, moves):
                 if one < other:
                     yield {**base, one: first, other: second}
+
+
+def _compared(bundle: RuleBundle) -> list[str]:
+    """Return the variables that criteria compare with each other."""
+    every = (leaf for criterion in _criteria(bundle) for leaf in leaves(criterion))
+    names = {n for leaf in every if isinstance(leaf, Comparison) for n in leaf.names()}
+    return [name for name in bundle.base_variables if name in names]
 
 
 def _text(value: object) -> str:

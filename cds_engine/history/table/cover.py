@@ -49,7 +49,7 @@ class Firsts:
         start, end = (time[order] for time in times)
         self._line = Timeline(clock, person, known[order])
         at_first = _running_first(person, start)
-        self._start, self._start_end = start[at_first], end[at_first]
+        self._start = start[at_first]
         self._daily = daily[order][at_first]
         self._end = end[_running_first(person, end)]
         self._vague = counted(vague[order])
@@ -63,9 +63,9 @@ class Firsts:
         if not len(self._start):
             nothing = np.zeros(len(rows), dtype=np.int64)
             return First(some, nothing, nothing, some, some)
-        vague = some & (self._start_end[last] != self._end[last])
+        vague = np.zeros(len(rows), dtype=np.bool_)
         if self._vague is not None:
-            vague |= self._vague[place] > self._vague[begin]
+            vague = self._vague[place] > self._vague[begin]
         return First(
             some,
             np.where(some, self._start[last], 0),
@@ -81,7 +81,7 @@ class First:
     Attributes:
         some: where there is anything.
         start, end: the first and the last instant at which the first may have been.
-        vague: where its precision takes more than columns to tell.
+        vague: where one of several is not dated to the day.
         daily: where only its day is known.
     """
 

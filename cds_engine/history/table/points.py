@@ -107,7 +107,7 @@ def is_vague(columns: Columns, chosen: Index | None) -> Bools:
     return vague
 
 
-def same_as_before(*columns: Longs) -> Bools:
+def same_as_before(*columns: NDArray[Any]) -> Bools:
     """Say of each row whether it equals the one before in all columns; the first does not."""
     same = np.zeros(len(columns[0]), dtype=np.bool_)
     if len(same):

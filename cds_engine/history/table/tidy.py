@@ -4,11 +4,15 @@ A source becomes untidy only when the record knows the second of the things it s
 what comes later does not exist.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from cds_engine.history.select import VOID
+from cds_engine.history.table.clock import Index
 from cds_engine.history.table.columns import NEVER, Bools, Columns, EventTable, Longs
+from cds_engine.history.table.points import same_as_before
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
@@ -44,54 +48,76 @@ def _several(table: EventTable, columns: Columns) -> tuple[Longs, Longs] | None:
     mixed = _mixed(columns.source, columns.person)
     if not _has_equals(mixed):
         return None
-    twice = _has_equals(_mixed(mixed.view(np.int64), columns.codes.astype(np.int64)))
     order = np.argsort(mixed)
     mixed = mixed[order]
-    same = mixed[1:] == mixed[:-1]
-    void = is_void(table, columns)[order]
-    version, recorded = columns.version[order], columns.recorded[order]
-    differs = same & (
-        (version[1:] != version[:-1]) | (recorded[1:] != recorded[:-1]) | (void[1:] != void[:-1])
-    )
     group = np.zeros(len(order), dtype=np.int64)
-    np.cumsum(~same, out=group[1:])
-    repeated = _repeated(group, columns.codes[order].astype(np.int64)) if twice else None
-    strange = np.zeros(int(group[-1]) + 1, dtype=np.bool_)
-    strange[group[1:][differs]] = True
-    if repeated is not None:
-        strange[repeated] = True
+    np.cumsum(mixed[1:] != mixed[:-1], out=group[1:])
+    said = _Said(
+        group,
+        columns.recorded[order],
+        columns.version[order],
+        is_void(table, columns)[order],
+        columns.codes[order],
+    )
+    strange = said.strange()
     if not strange.any():
         return None
     at = np.flatnonzero(strange[group])
-    since = _second(group[at], recorded[at], version[at], void[at])
-    if repeated is not None:
-        at_once = np.isin(group[at], repeated)
-        since = np.where(at_once, np.minimum(since, recorded[at]), since)
-    return order[at], since
+    return order[at], said.take(at).since()
 
 
-def _second(group: Longs, recorded: Longs, version: Longs, void: Bools) -> Longs:
-    """Return for each event when its group said a second thing."""
-    order = np.lexsort((recorded, group))
-    group, recorded = group[order], recorded[order]
-    version, void = version[order], void[order]
-    first = np.ones(len(group), dtype=np.bool_)
-    first[1:] = group[1:] != group[:-1]
-    start = np.flatnonzero(first)
-    head = np.repeat(start, np.diff(np.append(start, len(group))))
-    other = (recorded != recorded[head]) | (version != version[head]) | (void != void[head])
-    second = np.minimum.reduceat(np.where(other, recorded, NEVER), start)
-    result = np.empty(len(group), dtype=np.int64)
-    result[order] = second[np.cumsum(first) - 1]
-    return result
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What sources say, the events of each source together; each source is a group."""
 
+    group: Longs
+    recorded: Longs
+    version: Longs
+    void: Bools
+    codes: NDArray[np.int32]
 
-def _repeated(group: Longs, codes: Longs) -> Longs:
-    """Return the groups in which one group of codes stands twice."""
-    order = np.lexsort((codes, group))
-    group, codes = group[order], codes[order]
-    again = (group[1:] == group[:-1]) & (codes[1:] == codes[:-1])
-    return np.unique(group[1:][again])
+    def take(self, at: Index) -> "_Said":
+        return _Said(
+            self.group[at], self.recorded[at], self.version[at], self.void[at], self.codes[at]
+        )
+
+    def strange(self) -> Bools:
+        """Say of each group whether it says more than one thing, or one thing twice."""
+        differs = self._differ(slice(1, None), slice(None, -1))
+        differs &= self.group[1:] == self.group[:-1]
+        strange = np.zeros(int(self.group[-1]) + 1, dtype=np.bool_)
+        strange[self.group[1:][differs]] = True
+        if _has_equals(_mixed(self.group, self.codes.astype(np.int64))):
+            strange[self._repeating()] = True
+        return strange
+
+    def since(self) -> Longs:
+        """Return for each event from when its group is strange."""
+        order = np.lexsort((self.recorded, self.group))
+        first = ~same_as_before(self.group[order])
+        start = np.flatnonzero(first)
+        place = np.cumsum(first) - 1
+        other = self._differ(order, order[start][place])
+        second = np.minimum.reduceat(np.where(other, self.recorded[order], NEVER), start)
+        result = np.empty(len(order), dtype=np.int64)
+        result[order] = second[place]
+        repeating = np.isin(self.group, self._repeating())
+        return np.where(repeating, np.minimum(result, self.recorded), result)
+
+    def _differ(self, one: Index | slice, other: Index | slice) -> Bools:
+        """Say of pairs whether they are of different versions, in any way."""
+        differs: Bools = self.recorded[one] != self.recorded[other]
+        differs |= self.version[one] != self.version[other]
+        differs |= self.void[one] != self.void[other]
+        return differs
+
+    def _repeating(self) -> Longs:
+        """Return the groups that say one thing twice in one version."""
+        order = np.lexsort((self.codes, self.void, self.version, self.recorded, self.group))
+        ordered = self.take(order)
+        again = same_as_before(ordered.group, ordered.codes)
+        again[1:] &= ~ordered._differ(slice(1, None), slice(None, -1))
+        return np.unique(ordered.group[again])
 
 
 def _mixed(one: Longs, other: Longs) -> NDArray[np.uint64]:

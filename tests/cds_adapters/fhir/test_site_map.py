@@ -98,7 +98,7 @@ def test_all_faults_of_a_site_map_are_named() -> None:
     assert text.startswith("the site map cannot be used; 4 faults:")
     assert "codes['SBP']: 'SBP' is no code; write it as system|code, or |code" in text
     assert "codes['urn:lab|']" in text
-    assert "'8480-6' is no code; write it as system|code" in text
+    assert "'8480-6' is no code; write it as loinc|8480-6" in text
     assert "'lonc|1' names no known system" in text
 
 

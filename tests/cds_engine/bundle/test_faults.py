@@ -42,7 +42,7 @@ def with_variable(name: str, **fields: Any) -> Json:
          ("aim.at: '9 months' is not a duration; write it as P30D (days), P2W (weeks), P3M "
          "(calendar months), P1Y (calendar years) or PT12H (hours)")),
         ("safeguards", [{"never": ["surgery"], "when": "true", "because": "x"}],
-         "safeguards[0].never: no action `surgery`"),
+         "safeguards[0].never: no action `surgery`; there is lifestyle, add_ace, monitor"),
         ("safeguards", [{"never": ["add_acee"], "when": "pregnent", "because": "x"}],
          "safeguards[0].never: no action `add_acee`; did you mean `add_ace`?"),
     ],
@@ -139,7 +139,7 @@ UNUSED = "can be chosen but no branch does"
         ([{"when": "p", "then": "a", "instead": ["stay", "stay"]}, STAY],
          [f"{ONLY}[0].instead: `stay` stands twice; each may stand once"]),
         ([{"when": "p", "then": "zzz"}, {"when": "q", "then": "a"}, STAY],
-         [f"{ONLY}[0]: no action `zzz`"]),
+         [f"{ONLY}[0]: no action `zzz`; there is a, b, c, stay"]),
         ([{"when": "p", "then": "b"}, {"when": "q", "then": "a"}, STAY],
          [f"{ONLY}[0]: `b` {CHOICE}"]),
         ([{"when": "p", "then": "a", "instead": "b"}, STAY], [f"{ONLY}[0]: `b` {CHOICE}"]),
@@ -258,7 +258,8 @@ CASE: Json = {"case": "x", "expect": {"outcome": "no_change"}}
         ({"expect": {"outcome": "recommendation", "action": "add_acee"}},
          "cases.yaml: cases[0].expect: no action `add_acee`; did you mean `add_ace`?"),
         ({"expect": {"outcome": "abstention", "candidates": ["monitor", "gym"]}},
-         "cases.yaml: cases[0].expect: no action `gym`"),
+         ("cases.yaml: cases[0].expect: no action `gym`; there is lifestyle, add_ace, "
+          "monitor")),
     ],
 )  # fmt: skip
 def test_a_case_speaks_of_declared_things(case: Json, expected: str) -> None:

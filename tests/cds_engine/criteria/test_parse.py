@@ -140,7 +140,7 @@ FOR_EXAMPLE = "write for example `sbp >= 140 and not pregnant`"
         ("pregnant & smoker", f"`pregnant & smoker` {NO_CRITERION}"),
         ("", f"'' is not a criterion (invalid syntax); {FOR_EXAMPLE}"),
         ("sbp >= ", f"'sbp >= ' is not a criterion (invalid syntax); {FOR_EXAMPLE}"),
-        ("sbp => 140", f"'sbp => 140' is not a criterion (invalid syntax); {FOR_EXAMPLE}"),
+        ("sbp => 140", "'sbp => 140' is not a criterion (invalid syntax); write `>=` for `=>`"),
         ("pregnant\nor smoker", (f"'pregnant\\nor smoker' is not a criterion (invalid syntax); "
          f"{FOR_EXAMPLE}")),
         ("pregnant\0", ("'pregnant\\x00' is not a criterion (it has characters that no text should "

@@ -1,5 +1,6 @@
 """A policy tree is the tree with the largest doubly robust value, and advises what is feasible."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -325,6 +326,21 @@ def test_what_cannot_be_learned_is_refused(
 ) -> None:
     with pytest.raises(EstimationError, match=said):
         PolicyTree(**parameters).fit(trajectories)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_missing_and_infinite_values_are_counted_and_refused(wrong: float) -> None:
+    t = read(one_stage(300))
+    [h] = t.stages
+    egfr = np.where(np.arange(300) < 3, wrong, h.columns["egfr"])
+    broken = replace(t, stages=(replace(h, columns={**h.columns, "egfr": egfr}),))
+    with pytest.raises(EstimationError, match="start: egfr is missing or infinite in 3 rows"):
+        PolicyTree().fit(broken)
+
+
+def test_without_cross_fitting_later_stages_continue_with_the_tree_of_all() -> None:
+    fitted = PolicyTree(depth=1, folds=1).fit(a_cohort(800, responders=True))
+    assert [leaf.action for leaf in fitted.trees_[0].leaves()] == ["high"]
 
 
 def test_missing_outcomes_are_counted_and_refused() -> None:

@@ -147,6 +147,7 @@ def test_fitting_again_gives_the_same_whatever_the_order_of_rows(fitted: ValueSe
                      id="label"),
         pytest.param({"treat": {"second": ("high", "none")}}, "has no action 'none'", id="action"),
         pytest.param({"method": "guess"}, "method 'guess' is unknown", id="method"),
+        pytest.param({"folds": 1}, "1 folds: the best of a grid is valued out of fold", id="folds"),
         pytest.param({"points": 90, "tailoring": {"second": ["x1", "x2"]}}, "more than 2000",
                      id="too many"),
     ],

@@ -29,7 +29,7 @@ def outcome(
 ) -> Measured:
     record = a_record(*events, person=person)
     finder = OutcomeFinder(bundle or a_bundle(), ReplaySettings(**given))  # type: ignore[arg-type]
-    return finder.find(record, settled(record), AS_OF, AS_OF)
+    return finder.find(record, finder.readings(record, settled(record)), AS_OF, AS_OF)
 
 
 def test_is_the_variable_by_its_own_definition_at_the_reading_nearest_to_the_horizon() -> None:
@@ -103,6 +103,13 @@ def test_is_never_zero_where_it_is_not_known(
 ) -> None:
     found = outcome(*events, **given)  # type: ignore[arg-type]
     assert (found.value, found.state, found.at) == (None, state, None)
+
+
+def test_a_search_that_was_not_complete_leaves_it_incomplete() -> None:
+    record = a_record(a_reading(sbp=150, at=HORIZON), gaps={"kind:observation": "it was cut"})
+    finder = OutcomeFinder(a_bundle(), ReplaySettings())
+    found = finder.find(record, finder.readings(record, settled(record)), AS_OF, AS_OF)
+    assert found == Measured(None, "incomplete")
 
 
 def test_a_derived_outcome_is_taken_as_of_the_horizon() -> None:

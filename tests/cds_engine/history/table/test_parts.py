@@ -68,24 +68,27 @@ def test_means_are_rounded_once_half_away_from_zero(sizes: list[int], digits: in
     assert mean == rounded_mean([size / scale for size in sizes], digits)
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 4), INSTANTS), max_size=40),
-    st.lists(st.tuples(st.integers(0, 4), INSTANTS), min_size=1),
-    st.sampled_from([5, 2**20, 2**40]),
-    st.booleans(),
-)
+_TIMES = st.lists(st.tuples(st.integers(0, 4), INSTANTS), max_size=40)
+_NEAR = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 40)), max_size=40)
+
+
+@pytest.mark.parametrize("as_coarse_as_for", [5, 2**20, 2**40])
+@given(times=st.one_of(_TIMES, _NEAR), asked=st.one_of(_TIMES, _NEAR))
 def test_times_are_counted_exactly_however_coarse_the_clock(
-    times: list[tuple[int, int]], asked: list[tuple[int, int]], persons: int, *, near: bool
+    as_coarse_as_for: int, times: list[tuple[int, int]], asked: list[tuple[int, int]]
 ) -> None:
-    asked += times if near else []
-    low, high = (f(at for _, at in times) if times else 0 for f in (min, max))
-    clock = Clock(persons, low, high)
-    clock.persons = 5  # as coarse as for so many, without so many
-    person, time = (longs(list(column)) for column in zip(*times, (0, 0), strict=True))
-    order = clock.order(person[:-1], time[:-1])
+    asked = [*asked, *times, (3, LAST), (0, FIRST)]
+    clock = Clock(
+        as_coarse_as_for,
+        min((at for _, at in times), default=0),
+        max((at for _, at in times), default=0),
+    )
+    clock.persons = 5
+    person, time = (longs([one[at] for one in times]) for at in (0, 1))
+    order = clock.order(person, time)
     assert [times[at] for at in order] == sorted(times)
-    line = Timeline(clock, person[:-1][order], time[:-1][order])
-    who, at = (longs(list(column)) for column in zip(*asked, strict=True))
+    line = Timeline(clock, person[order], time[order])
+    who, at = (longs([one[at] for one in asked]) for at in (0, 1))
     first = line.first[who]
     assert (line.upto(who, at) - first).tolist() == [
         sum(p == q and t <= u for p, t in times) for q, u in asked

@@ -1,7 +1,6 @@
 """Sample patients and shipped rule bundles: table and scalar agree, and so do the decisions."""
 
 import gzip
-from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from random import Random
@@ -100,7 +99,7 @@ def records_of(body: DecodedBundle) -> list[Record]:
         whose.setdefault(name, []).append(resource)
     drugs = [one for one in body.resources if type(one) is Medication]
     return [
-        record_of(replace(body, resources=(*whose[name], *drugs), troubles=()), name[8:])
+        record_of(DecodedBundle(resources=(*whose[name], *drugs)), name[8:])
         for name in whose
         if name.startswith("Patient/")
     ]

@@ -160,7 +160,7 @@ def test_reasons_stand_in_the_order_of_their_numbers() -> None:
 
 
 def unasked(person: int, as_of: int) -> History:
-    raise AssertionError("nothing here is in doubt")
+    raise AssertionError(f"nothing here is in doubt, but {person} at {as_of} was asked about")
 
 
 def take(table: EventTable, person: list[int], as_of: list[int]) -> HistoryTable:
@@ -181,13 +181,13 @@ def test_decision_points_of_two_lengths_are_refused() -> None:
 def test_columns_that_do_not_fit_together_are_named() -> None:
     table = table_of([a_record(a_reading(sbp=140), a_condition())])
     short = replace(table.observations, number=np.zeros(3))
-    with pytest.raises(TableError, match=r"observations.number must have 1 rows, has the shape"):
+    with pytest.raises(TableError, match=r"observations\.number must have 1 rows, has the shape"):
         take(replace(table, observations=short), [0], [AS_OF])
     elsewhere = replace(table.observations, unit=np.array([7], dtype=np.int32))
-    with pytest.raises(TableError, match="observations.unit refers to places outside its list"):
+    with pytest.raises(TableError, match=r"observations\.unit refers to places outside its list"):
         take(replace(table, observations=elsewhere), [0], [AS_OF])
     backwards = replace(table.occurrences, end=table.occurrences.start - 1)
-    with pytest.raises(TableError, match="occurrences.start lies after end in some rows"):
+    with pytest.raises(TableError, match=r"occurrences\.start lies after end in some rows"):
         take(replace(table, occurrences=backwards), [0], [AS_OF])
     undated = replace(table.observations, precision=np.array([4], dtype=np.uint8))
     with pytest.raises(TableError, match="start of what has no time must be BEGINNING"):
