@@ -20,7 +20,9 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
         }
         fields = getattr(record, "fields", None)
-        line |= {"logger": record.name, "message": record.getMessage()} if fields is None else fields
+        line |= (
+            {"logger": record.name, "message": record.getMessage()} if fields is None else fields
+        )
         if record.exc_info and record.exc_info[1] is not None:
             line["error"] = error_place(record.exc_info[1])
         return json.dumps(line)

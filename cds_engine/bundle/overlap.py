@@ -60,7 +60,8 @@ def _values(name: str, kind: Kind, criteria: Sequence[Criterion]) -> list[Scalar
         named = [label for leaf in found if isinstance(leaf, OneOf) and leaf.name == name
                  for label in leaf.labels]  # fmt: skip
         return [*dict.fromkeys([*named, *sorted(kind.labels or ())[:1]])]
-    return sorted(set(_beside(name, kind, found))) or [kind.low if kind.low is not None else 0.0]
+    beside: list[Scalar] = [*sorted(set(_beside(name, kind, found)))]
+    return beside or [kind.low if kind.low is not None else 0.0]
 
 
 def _beside(name: str, kind: Kind, found: Sequence[Criterion]) -> Iterator[float]:

@@ -89,8 +89,12 @@ def _finding(finding: Finding, as_of: int) -> Plain:
 
 
 def _reading(reading: Reading, as_of: int) -> list[Any]:
-    start, end = (None if at is None else as_of - at for at in (reading.start, reading.end))
-    return [reading.source, start, end]
+    start, end = reading.start, reading.end
+    return [
+        reading.source,
+        None if start is None else as_of - start,
+        None if end is None else as_of - end,
+    ]
 
 
 def _found(plain: Mapping[str, Any], as_of: int) -> Finding:

@@ -67,7 +67,7 @@ def _row(design: Design, regime: EmbeddedRegime) -> FactorialRow:
     if len(sequences) == 1 and not short:
         return FactorialRow(regime, cell, True, "everybody gets the same, whatever their response")
     if short:
-        who = " and ".join(_called(design, end) for end in short)
+        who = " and ".join(dict.fromkeys(_called(design, end) for end in short))
         reason = f"{who} get nothing more; in every cell they would get a further option"
     else:
         reason = "what is given depends on response; in a cell everybody gets the same"
@@ -81,7 +81,7 @@ def _arms(design: Design, path: Path) -> tuple[str, ...]:
 
 def _called(design: Design, end: Path) -> str:
     if end[-1] in GROUPS:
-        return f"{end[-1]} to {design.label(end[-2])}"
+        return end[-1] if len(end) == 2 else f"{end[-1]} to {design.label(end[-2])}"
     return f"those on {design.label(end[-1])}"
 
 

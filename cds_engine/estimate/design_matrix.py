@@ -13,8 +13,9 @@ import numpy as np
 
 from cds_engine.errors import EstimationError
 from cds_engine.estimate.basis import BLOCK, INTERCEPT, Basis, blocks, the_basis
-from cds_engine.estimate.columns import Floats, Ints
+from cds_engine.estimate.columns import Bools, Floats, Ints
 from cds_engine.estimate.least_squares import DependentColumnsError, solve
+from cds_engine.estimate.rule import first_best
 from cds_engine.estimate.stage import HistorySpec, StageData
 
 Terms = Sequence[str] | Mapping[str, Sequence[str]] | None
@@ -98,6 +99,22 @@ class StageDesign:
         if not (everybody and h.feasible.all()):
             found[~h.feasible.T] = np.nan
         return found.T
+
+    def differ(self, h: StageData, one: Floats, other: Floats) -> Bools:
+        """Return where two sets of coefficients advise different actions, shape (n,)."""
+        basis, tail = self.basis.only(self.tailoring), list(self.tailoring)
+        shares = [self.by_action(theta) for theta in (one, other)]
+        blips = [(part - part[0])[:, tail] for part in shares]
+        found = np.zeros(h.rows, dtype=np.bool_)
+        reader, block = basis.reader(h), np.empty((len(tail), BLOCK))
+        free = bool(h.feasible.all())
+        for some in blocks(None if h.decided.all() else np.flatnonzero(h.decided), h.rows):
+            feasible = None if free else h.feasible[some]
+            filled = block[:, : len(h.decided[some])]
+            reader.fill(some, filled)
+            ours, theirs = (first_best((psi @ filled).T, feasible)[0] for psi in blips)
+            found[some] = ours != theirs
+        return found
 
     def matrix(self, h: StageData, rows: Ints) -> Floats:
         """Return the columns for the actions taken in some rows, shape (rows, size)."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cds_engine.design.regimes import EmbeddedRegime, embedded_regimes
-from cds_engine.design.smart import Design
+from cds_engine.design.smart import Design, written
 from cds_engine.errors import EstimationError
 from cds_engine.estimate.best_set import BestSet, best_set
 from cds_engine.estimate.columns import Floats, missing
@@ -120,12 +120,13 @@ def embedded_values(
         covariates: numbers or yes and no known before the first randomisation, adjusted for by a
             slope that all regimes have in common; of trajectories, variables of the first stage.
         missing: ``weight`` to weight for missing outcomes, ``refuse`` to refuse them.
-        observation: classifier for P(observed | whole history); logistic regression unless given.
+        observation: classifier for P(observed | whole history). Unless given, it is the share that
+            was observed on the same path; with covariates, a logistic regression.
         level: of the intervals.
 
     Raises:
         TrajectoriesError: if the table does not fit the design, with every fault.
-        EstimationError: if a covariate is no number, or a regime has no follower with an outcome.
+        EstimationError: if a covariate is no number, or all outcomes of a path are missing.
 
     References:
         Nahum-Shani et al. (2012), Psychological Methods 17; Murphy (2005), Statistics in Medicine
@@ -142,8 +143,9 @@ def embedded_values(
     notes = checked(t, missing)
     w = rows.weights(regimes)
     followers = (w > 0).sum(axis=1)
-    w = w * t.observed / probability_observed(t, observation)
-    _refuse_nobody(regimes, w)
+    w = w * t.observed
+    _refuse_lost_ends(rows)
+    w = w / _observed_shares(rows, observation, covariates)
     X = _covariates(t, covariates) if covariates else None
     fitted = replicated_means(np.nan_to_num(t.outcome), w * t.weights, X, t.weights)
     values = tuple(
@@ -160,13 +162,26 @@ def embedded_values(
     return EmbeddedValues(replace(rows, design=design), regimes, values)
 
 
-def _refuse_nobody(regimes: Sequence[EmbeddedRegime], w: Floats) -> None:
-    nobody = [one.label for one, each in zip(regimes, w, strict=True) if not each.any()]
-    if nobody:
+def _refuse_lost_ends(rows: SmartRows) -> None:
+    """Refuse a path whose outcomes are all missing: nobody on it can stand for the others."""
+    t = rows.trajectories
+    seen = np.bincount(rows.end[t.observed & (t.weights > 0)], minlength=len(rows.design.ends))
+    lost = [written(end) for end, n in zip(rows.design.ends, seen, strict=True) if not n]
+    if lost:
         raise EstimationError(
-            f"nobody with an outcome followed {'; '.join(nobody)}; leave the arm out of the "
-            "design, or use a model-based estimate"
+            f"every outcome is missing on {'; '.join(lost)}, so that the regimes which lead there "
+            "have no weighted mean; leave the arm out of the design, or use a model-based estimate"
         )
+
+
+def _observed_shares(rows: SmartRows, model: Any, covariates: Sequence[str]) -> Floats:
+    """Return P(outcome observed | whole history), shape (n,)."""
+    t = rows.trajectories
+    if t.observed.all() or covariates or model is not None:
+        return probability_observed(t, model)
+    everybody = np.bincount(rows.end, t.weights, minlength=len(rows.design.ends))
+    seen = np.bincount(rows.end, t.weights * t.observed, minlength=len(rows.design.ends))
+    return np.asarray((seen / np.maximum(everybody, seen))[rows.end], dtype=np.float64)
 
 
 def _covariates(t: Trajectories, names: Sequence[str]) -> Floats:

@@ -269,7 +269,21 @@ class _Walk:
         for at, rows in self.paths[stage].items():
             for arm, chance in self.design.randomisations[at].arms.items():
                 p[rows, h.spec.place(arm)] = chance
-        return replace(h, feasible=p > 0, propensity=p)
+        columns = {**h.columns, **self._known(stage)}
+        spec = replace(h.spec, variables=tuple(columns))
+        return replace(h, spec=spec, columns=columns, feasible=p > 0, propensity=p)
+
+    def _known(self, stage: int) -> dict[str, Bools]:
+        """Return who responded before a stage, where its histories do not say so already."""
+        said: dict[str, Bools] = {}
+        for path, one in self.design.responses.items():
+            known = self.design.randomisations[path[:-1]].stage < stage
+            if known and one.column not in self.trajectories.stages[stage].columns:
+                responds = np.array(
+                    [end[: len(path) + 1] == (*path, RESPONDERS) for end in self.design.ends]
+                )[self.end]
+                said[one.column] = said.get(one.column, np.zeros_like(responds)) | responds
+        return said
 
     def _follow(self, path: Path, rows: Bools) -> None:
         if path in self.design.responses:

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from cds_engine.errors import EstimationError
-from cds_engine.estimate.columns import Floats, Ints
+from cds_engine.estimate.columns import Bools, Floats
 from cds_engine.estimate.design_matrix import Terms, the_design, the_terms
 from cds_engine.estimate.learned_stage import learner_of
 from cds_engine.estimate.learner import (
@@ -178,8 +178,7 @@ class QLearning(Learner):
         anyone = np.zeros(len(trajectories), dtype=np.bool_)
         for h, (ours, other) in zip(trajectories.stages[:-1], fitted[:-1], strict=True):
             anyone |= h.decided
-            for rows, part in parts(h):
-                differ[rows] |= _advice(ours, part) != _advice(other, part)
+            differ |= _differ(ours, other, h)
         if use is not None:
             anyone &= use > 0
         share = float(differ[anyone].mean())
@@ -195,8 +194,12 @@ class QLearning(Learner):
         return share
 
 
-def _advice(model: Any, h: StageData) -> Ints:
-    return best_feasible(model.blips(h) if isinstance(model, LinearStage) else model.q(h), h)
+def _differ(one: Any, other: Any, h: StageData) -> Bools:
+    """Return where two models of a stage advise different actions."""
+    if isinstance(one, LinearStage):
+        return one.design.differ(h, one.coefficients, other.coefficients)
+    found: Bools = best_feasible(one.q(h), h) != best_feasible(other.q(h), h)
+    return found
 
 
 def _carried(

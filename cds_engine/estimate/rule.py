@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from cds_engine.errors import EstimationError
-from cds_engine.estimate.columns import Floats, Ints
+from cds_engine.estimate.columns import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     from cds_engine.estimate.stage import StageData
@@ -120,16 +120,30 @@ def best_feasible(q: Floats, h: "StageData") -> Ints:
     Raises:
         EstimationError: if the value of a feasible action is NaN.
     """
-    chosen = np.zeros(h.rows, dtype=np.intp)
-    free = bool(h.feasible.all())
-    best = q[:, 0].copy() if free else np.where(h.feasible[:, 0], q[:, 0], -np.inf)
-    for place in range(1, h.n_actions):
-        value = q[:, place] if free else np.where(h.feasible[:, place], q[:, place], -np.inf)
-        np.copyto(chosen, place, where=value > best)
-        np.maximum(best, value, out=best)
+    chosen, best = first_best(q, None if h.feasible.all() else h.feasible)
     if unknown := int(np.count_nonzero(np.isnan(best))):
         raise EstimationError(
             f"stage {h.spec.stage}: nothing is expected (NaN) of a feasible action in {unknown} of "
             f"{h.rows} rows, so that no best action is known; complete their histories"
         )
     return chosen if h.decided.all() else np.where(h.decided, chosen, NO_DECISION).astype(np.intp)
+
+
+def first_best(q: Floats, feasible: Bools | None) -> tuple[Ints, Floats]:
+    """Return the place of the largest feasible value of each row, and the value.
+
+    Of equals the first counts; a feasible NaN makes the value NaN.
+
+    Args:
+        q: shape (n, n_actions).
+        feasible: shape (n, n_actions), or None where everything is.
+    """
+    chosen = np.zeros(len(q), dtype=np.intp)
+    best = q[:, 0].copy() if feasible is None else np.where(feasible[:, 0], q[:, 0], -np.inf)
+    for place in range(1, q.shape[1]):
+        value = q[:, place]
+        if feasible is not None:
+            value = np.where(feasible[:, place], value, -np.inf)
+        np.copyto(chosen, place, where=value > best)
+        np.maximum(best, value, out=best)
+    return chosen, best

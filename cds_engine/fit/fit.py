@@ -152,10 +152,12 @@ def _resampled(
 ) -> Bootstrap | None:
     if study.method.learner not in LINEAR:
         return None
-    return bootstrap(
-        learner, trajectories, resamples=study.method.bootstrap, random_state=study.seed,
-        n_jobs=n_jobs,
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DisagreementWarning)  # warned of already
+        return bootstrap(
+            learner, trajectories, resamples=study.method.bootstrap, random_state=study.seed,
+            n_jobs=n_jobs,
+        )  # fmt: skip
 
 
 def _forms(study: StudyDocument, learner: Any, resampled: Bootstrap | None) -> tuple[Form, ...]:

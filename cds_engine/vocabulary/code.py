@@ -38,7 +38,7 @@ OIDS: Mapping[str, str] = MappingProxyType(
 """The same systems as older records name them, by object identifier -> short name."""
 
 SHORT_NAMES: Mapping[str, str] = MappingProxyType(
-    {uri: name for name, uri in SYSTEMS.items()} | OIDS
+    {uri: name for name, uri in SYSTEMS.items()} | dict(OIDS)
 )
 
 
@@ -83,7 +83,7 @@ def _cure(bare: str) -> str:
     for shape, system in _SHAPES:
         if re.fullmatch(shape, bare):
             return f"write it as {system}|{bare}"
-    if bare.isascii() and bare.isdigit():
+    if bare.isascii() and bare.isdigit() and len(bare) > 3:
         return f"write it with its system, for example snomed|{bare} or rxnorm|{bare}"
     return "write it as system|code, for example loinc|8480-6"
 

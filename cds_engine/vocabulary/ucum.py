@@ -9,15 +9,17 @@ import re
 
 from cds_engine.vocabulary.units import SPELLINGS
 
-_METRIC = frozenset(
-    "m g s L l mol eq Eq osm Osm cal J W V A K C Cel Hz N Pa bar kat U Bq Gy Sv lm cd rad t"
-    " [IU] [iU] [arb'U] m[Hg] m[H2O] B".split()
-)  # fmt: skip
-_OTHER = frozenset(
-    "1 % [ppth] [ppm] [ppb] [pH] d wk mo a h min deg [lb_av] [oz_av] [in_i] [ft_i] [degF] [pt_us]"
-    " [foz_us] [drp] [CFU] [PFU] [HPF] [LPF] [iU] [IU] [mi_i] [Cal] [diop] 10*3 10*6 10*9 10*12"
-    " 10^3 10^6 10^9 10^12 10*".split()
-)  # fmt: skip
+_METRIC = frozenset({
+    "m", "g", "s", "L", "l", "mol", "eq", "Eq", "osm", "Osm", "cal", "J", "W", "V", "A", "K", "C",
+    "Cel", "Hz", "N", "Pa", "bar", "kat", "U", "Bq", "Gy", "Sv", "lm", "cd", "rad", "t", "[IU]",
+    "[iU]", "[arb'U]", "m[Hg]", "m[H2O]", "B",
+})  # fmt: skip
+_OTHER = frozenset({
+    "1", "%", "[ppth]", "[ppm]", "[ppb]", "[pH]", "d", "wk", "mo", "a", "h", "min", "deg",
+    "[lb_av]", "[oz_av]", "[in_i]", "[ft_i]", "[degF]", "[pt_us]", "[foz_us]", "[drp]", "[CFU]",
+    "[PFU]", "[HPF]", "[LPF]", "[iU]", "[IU]", "[mi_i]", "[Cal]", "[diop]", "10*3", "10*6",
+    "10*9", "10*12", "10^3", "10^6", "10^9", "10^12", "10*",
+})  # fmt: skip
 _PREFIXES = ("Y", "Z", "E", "P", "T", "G", "M", "k", "h", "da", "d", "c", "m", "u", "n", "p", "f")
 _COMMON = (
     "mm[Hg]", "mmol/L", "mg/dL", "g/dL", "umol/L", "mL/min/{1.73_m2}", "kg/m2", "/min", "Cel", "%",

@@ -178,6 +178,7 @@ class Drawer:
     def __init__(self, random: Random, mess: Mess) -> None:
         self.random, self.mess = random, mess
         self.family = random.choice(FAMILIES)
+        self.sources = 10**9 if mess.one_source else random.choice((5, 10**9))
         days = random.choice((3, 40, 400))
         # a handful of times, and with each some that are near it
         self.instants = [
@@ -238,7 +239,7 @@ class Drawer:
         late = random.choice((0, 0, HOUR, HOUR * random.randint(0, mess.late))) if mess.late else 0
         if mess.late > 24 and random.random() < 0.1:
             late = -late
-        source = random.randrange(10**9 if mess.one_source else 5)
+        source = random.randrange(self.sources)
         fields: dict[str, Any] = {"status": "active", "unit": mm_hg()}
         if kind == "observation":
             answered = codes == (ANSWERED,)

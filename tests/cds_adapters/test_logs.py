@@ -24,7 +24,7 @@ def test_pr_08_of_an_error_only_class_and_place_are_written(
     try:
         log_to_stderr()
         try:
-            raise ValueError("Canaryname")
+            int("Canaryname")
         except ValueError:
             root.exception("it failed")
     finally:

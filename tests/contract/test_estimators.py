@@ -43,7 +43,7 @@ LEARNERS: dict[str, Callable[[], Any]] = {
     "PolicyTree": lambda: PolicyTree(min_leaf=1, min_arm=0, folds=1),
     "PolicyTree, cross-fitted": lambda: PolicyTree(depth=1, min_leaf=5, min_arm=2, folds=3),
     "ValueSearch": lambda: ValueSearch(
-        {"start": ["x1"], "later": ["x2"]}, points=2, folds=2, draws=200
+        {"start": ["x1"], "later": ["x2"]}, points=1, folds=2, draws=200
     ),
 }  # fmt: skip
 """Name -> a new learner that can be fitted to ``the_trial``."""
@@ -227,7 +227,7 @@ def test_missing_and_infinite_values_are_refused_by_a_typed_error(make: Callable
     for wrong in (np.nan, np.inf):
         x = np.where(np.arange(350) < 2, wrong, t.stages[0].columns["x1"])
         stage = replace(t.stages[0], columns={**t.stages[0].columns, "x1": x})
-        with pytest.raises(CDSError, match="start.*x1.* in 2 rows"):
+        with pytest.raises(CDSError, match=r"start.*x1.* in 2 rows"):
             make().fit(replace(t, stages=(stage, t.stages[1])))
 
 

@@ -65,7 +65,7 @@ def assert_the_same(
 ) -> list[str]:
     """Compare every regime's answer with the service's, to the bit; return the outcomes."""
     client, audit = service
-    outcomes = []
+    outcomes: list[str] = []
     for regime in REGIMES:
         name = f"{regime.bundle.regime}-patient-view"
         prefetch = whole(templates(client, name), resources)

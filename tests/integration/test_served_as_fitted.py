@@ -5,7 +5,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from builders.shipped import RULES, shipped
 
@@ -29,8 +28,8 @@ STUDIES = sorted(path.parent.parent.name for path in RULES.glob("*/*/study.yaml"
 pytestmark = pytest.mark.filterwarnings("ignore:the pseudo-outcomes")
 
 
-def fitted_advice(study: StudyDocument, folder: Path) -> Iterator[list[str | None]]:
-    """Yield for each training patient what the fitted regime advises at each stage.
+def fitted_advice(study: StudyDocument, folder: Path) -> dict[str, list[str | None]]:
+    """Return for each training patient what the fitted regime advises at each stage.
 
     None stands for silence, ``-`` for no decision.
     """
@@ -50,10 +49,11 @@ def fitted_advice(study: StudyDocument, folder: Path) -> Iterator[list[str | Non
         names |= dict(enumerate(h.spec.actions))
         columns.append([names[int(place)] for place in rule(h)])
     assert {one for column in columns for one in column} > {None}
-    yield from map(list, zip(*columns, strict=True))
+    rows = map(list, zip(*columns, strict=True))
+    return dict(zip(map(str, trajectories.ids), rows, strict=True))
 
 
-def served_advice(study: StudyDocument, count: int) -> Iterator[list[str | None]]:
+def served_advice(study: StudyDocument, count: int) -> Iterator[tuple[str, list[str | None]]]:
     """Yield the same as the rule bundle says it, from FHIR JSON at the instants of the visits."""
     assert isinstance(study.data, WorldData)
     draw = WORLDS[study.data.world]().draw(count, study.data.seed)
@@ -61,7 +61,7 @@ def served_advice(study: StudyDocument, count: int) -> Iterator[list[str | None]
     for patient in world_patients(draw):
         body = decode_bundle(to_json(to_transaction_bundle(patient)).encode())
         record = record_of(body, patient.id)
-        yield [_said(regime, record, visit) for visit in patient.visits]
+        yield patient.id, [_said(regime, record, visit) for visit in patient.visits]
 
 
 def _said(regime: Regime, record: Any, visit: str) -> str | None:
@@ -75,11 +75,10 @@ def agree(name: str, count: int | None) -> int:
     folder = RULES / name / "1.0.0"
     study, _, _ = load_study(folder)
     assert isinstance(study.data, WorldData)
-    fitted = list(fitted_advice(study, folder))[: count or study.data.n]
-    served = list(served_advice(study, len(fitted)))
-    different = [at for at, (f, s) in enumerate(zip(fitted, served, strict=True)) if f != s]
-    assert different == []
-    return int(np.count_nonzero([one not in {None, "-"} for row in served for one in row]))
+    fitted = fitted_advice(study, folder)
+    served = dict(served_advice(study, count or study.data.n))
+    assert [name for name in served if fitted[name] != served[name]] == []
+    return sum(one not in {None, "-"} for row in served.values() for one in row)
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -1,5 +1,6 @@
 """One file of an export is read once: what can matter is laid out by shard, the rest is counted."""
 
+from array import array
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.judge import Judge
 from cds_adapters.bulk.labels import Label, read_label, read_type, read_visit
 from cds_adapters.bulk.rejects import Reject, reject
-from cds_adapters.bulk.sources import DataFile, open_file
+from cds_adapters.bulk.sources import BulkError, DataFile, open_file
 from cds_adapters.bulk.spill import (
     MEDICATIONS,
     Block,
@@ -40,6 +41,12 @@ from cds_engine.vocabulary.time import Instant
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _REFERRED = ("Patient", "Medication", "Encounter")
 _PLANNED = frozenset({"planned", "cancelled", "entered-in-error"})
+_MOST_REJECTS = 1_000_000
+"""Damaged lines of one file after which the run ends, whatever share was allowed."""
+
+_WITH_TEXT = 1_000
+"""Damaged lines of one file that are kept with their text; of the others the place is kept."""
+
 _TABLE = 100_000
 """How many patients or codes are remembered at once."""
 
@@ -113,8 +120,9 @@ class _Scanner:
         self.judge = Judge(self.wanted, job.site())
         self.subjects = Subjects({})
         self.found = Scanned()
-        self.dropped: list[int] = []
-        self.names: list[int] = []
+        # eight bytes each: a file may have a hundred million lines
+        self.dropped = array("Q")
+        self.names = array("Q")
         self.shards: dict[str, int] = {}
         self.zone = job.site().time_zone
 
@@ -388,10 +396,16 @@ class _Scanner:
         self.spill.add(shard, piece)
 
     def _reject(self, data: bytes, line: int, entry: int, reason: str, *, attributed: bool) -> None:
-        if self.only is None:
-            self.found.rejects.append(
-                reject(self.file.name, line, entry, reason, data, attributed=attributed)
+        if self.only is not None:
+            return
+        rejects = self.found.rejects
+        if len(rejects) >= _MOST_REJECTS:
+            raise BulkError(
+                f"{self.file.name} is damaged throughout: {_MOST_REJECTS} lines by line {line}, "
+                f"the last because {reason}; fetch it again"
             )
+        text = data if len(rejects) < _WITH_TEXT else b""
+        rejects.append(reject(self.file.name, line, entry, reason, text, attributed=attributed))
 
 
 _pack = msgspec.msgpack.Encoder().encode

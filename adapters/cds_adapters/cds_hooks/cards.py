@@ -9,7 +9,8 @@ Which card there is:
 
 The order hooks criticise draft orders and suggest nothing unasked: who is writing an order sees a
 card only if that order is barred (``critical``), cannot be read, or is not what is advised
-(``warning``), or cannot be recognised for its code system (``info``). Somebody who opens the patient has seen the recommendation itself.
+(``warning``), or cannot be recognised for its code system (``info``). Somebody who opens the
+patient has seen the recommendation itself.
 """
 
 from collections import Counter
@@ -226,7 +227,7 @@ class CardRenderer:
         )
         advice = (
             "No safeguard of this regime was applied. Check by hand; those who run the service "
-            "can say in its settings (`codes`) what the codes mean."
+            "can say in its settings, under codes, what they mean."
         )
         summary = self._summaries.unrecognised(number)
         return _Draw(summary, "info", [said, advice], can_be_overridden=False)

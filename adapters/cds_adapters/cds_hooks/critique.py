@@ -117,7 +117,7 @@ class Critic:
         if _is_service(draft) and not self._bars_services:
             return False
         systems = {code.rpartition("|")[0] for code in draft.codes}
-        return self.systems.isdisjoint(systems)
+        return bool(draft.codes or draft.unread) and self.systems.isdisjoint(systems)
 
     def _objections(self, action: str, decision: Decision) -> tuple[Objection, ...]:
         found = []

@@ -84,7 +84,7 @@ def _plain(record: AuditRecord, feedback: tuple[Feedback, ...]) -> dict[str, Any
                 "comment": item.comment or None,
             }
             for item in feedback
-        ],  # fmt: skip
+        ],
         "error": record.error or None,
         "history": json.loads(record.history) if record.history else None,
         "decision": json.loads(record.decision) if record.decision else None,

@@ -134,7 +134,9 @@ class Writer:
             batch, last = self._collect(first)
             with self._gate:
                 self._queued -= len(batch)
-            self._write([item for item in batch if item.still_wanted()])
+            wanted = [item for item in batch if item.still_wanted()]
+            for start in range(0, len(wanted), LARGEST_BATCH):
+                self._write(wanted[start : start + LARGEST_BATCH])
             if last:
                 self._ledger.close()
                 return

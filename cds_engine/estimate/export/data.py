@@ -45,7 +45,9 @@ def study_trajectories(
     else:
         found = Trajectories.from_wide(rounded, specs, **options)
     unit = f" ({study.aim.unit})" if study.aim.unit else ""
-    return replace(found, outcome_name=study.outcome.label + unit), tuple(notes)
+    named = replace(found, outcome_name=study.outcome.label + unit)
+    # in the order of their identifiers, so that the order of the table's rows reaches nothing
+    return named.take(np.argsort(named.ids.astype(str), kind="stable")), tuple(notes)
 
 
 def _spec(study: StudyDocument, stage: LearnedStage, bundle: RuleBundle) -> HistorySpec:

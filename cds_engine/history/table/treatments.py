@@ -114,9 +114,8 @@ def _adherence(shard: Shard, variable: Variable) -> Answer:
         np.flatnonzero(instead),
         Answer(by_order.values[instead], by_order.reasons[instead], by_order.doubt[instead]),
     )
-    # who has an untidy fill of either kind is asked about, whichever kind counts
+    # an untidy dispense may be the one there is
     answer.doubt |= handed.series.untidy.doubt(shard.rows)
-    answer.doubt |= ordered.series.untidy.doubt(shard.rows)
     return answer
 
 

@@ -9,6 +9,7 @@ import pytest
 import zstandard
 from builders.replays import COMPLETE, export, rows_of, run, write
 
+from cds_adapters.bulk import scan
 from cds_adapters.bulk.sources import BulkError
 
 Json = dict[str, Any]
@@ -199,6 +200,21 @@ def test_failures_that_the_server_reports_are_told(data: Path, tmp_path: Path) -
     write(data, {"errors.ndjson": json.dumps(outcome)})
     found = run(data, tmp_path / "out")
     assert "the export holds 1 reports of failures by the server that made it" in found.warnings
+
+
+def test_a_file_that_is_damaged_throughout_does_not_fill_the_memory(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "_MOST_REJECTS", 20)
+    monkeypatch.setattr(scan, "_WITH_TEXT", 3)
+    for number in range(12):
+        damage(data / "Condition.ndjson", number, "{")
+    run(data, tmp_path / "out", max_damaged=1.0)
+    assert [one["text"] for one in rejects(tmp_path / "out")] == ["{"] * 3 + [""] * 9
+    for number in range(30):
+        damage(data / "Observation.ndjson", number, "{")
+    with pytest.raises(BulkError, match="ndjson is damaged throughout: 20 lines by line 21, the"):
+        run(data, tmp_path / "out", max_damaged=1.0)
 
 
 def test_no_patient_value_reaches_a_message(data: Path, tmp_path: Path) -> None:

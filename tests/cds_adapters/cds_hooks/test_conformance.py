@@ -16,15 +16,15 @@ def findings(app: object) -> list[Finding]:
 def test_our_own_service_violates_no_line_over_real_http() -> None:
     found = findings(Served(cors_origins=("https://conformance.example",)).app)
     assert [finding for finding in found if finding.verdict == "violated"] == []
-    assert {f.line for f in found if f.verdict == "ok"} >= {
+    assert {f.line for f in found if f.verdict in {"ok", "warning"}} >= {
         1, 2, 7, 8, 9, 10, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 27, 28, 30, 31,
         32, 33, 40, 43, 44, 45, 52, 53, 54, 55, 58, 61, 64, 66, 100, 101, 103, 104, 105, 118, 132,
     }  # fmt: skip
 
 
-def test_032_an_include_is_remarked_upon_but_no_violation() -> None:
+def test_032_an_include_is_a_warning_and_no_violation() -> None:
     found = next(f for f in findings(Served().app) if f.line == 32)
-    assert found.verdict == "ok"
+    assert found.verdict == "warning"
     assert "medication_requests: _include is outside the subset" in found.found
 
 

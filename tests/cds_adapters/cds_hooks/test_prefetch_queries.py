@@ -10,6 +10,7 @@ from cds_adapters.cds_hooks.prefetch import (
     variables_read,
 )
 from cds_adapters.fhir.site_map import SiteMap
+from cds_engine.history.extract import KINDS
 
 
 def queries(text: str = RULES, **options: object) -> dict[str, Query]:
@@ -163,3 +164,17 @@ def test_032_medications_that_are_only_referred_to_are_asked_for_unless_a_site_c
 
 def test_a_template_becomes_a_path_for_one_patient() -> None:
     assert queries()["patient"].path("p-1") == "Patient/p-1"
+
+
+def test_a_procedure_variable_is_read_from_procedures_alone() -> None:
+    """An order or a plan is no procedure yet: only ``KINDS["procedure"]`` is searched for it."""
+    text = RULES.replace(
+        "variables:\n",
+        "variables:\n  stented: {from: procedure, codes: [snomed|36969009], take: ever}\n",
+        1,
+    )
+    assert KINDS["procedure"] == {"procedure"}
+    feeding = {key: q for key, q in queries(text).items() if "stented" in q.variables}
+    assert set(feeding) == {"procedures"}
+    assert feeding["procedures"].resource == "Procedure"
+    assert "http://snomed.info/sct|36969009" in feeding["procedures"].template

@@ -164,7 +164,10 @@ def test_a_row_shows_value_unit_date_source_and_remark() -> None:
 
 def test_a_derived_row_says_from_what() -> None:
     detail = a_card(**AT_THREE_MONTHS)["detail"]
-    assert "| Twice the excess | 4 | mmHg |  |  | derived: 2 times Systolic blood pressure minus 300 |" in detail
+    assert (
+        "| Twice the excess | 4 | mmHg |  |  | derived: 2 times Systolic blood pressure minus 300 |"
+        in detail
+    )
     assert (
         "| Blood pressure is high | yes |  |  |  | "
         "derived: Systolic blood pressure is 140 mmHg or higher |"

@@ -212,6 +212,7 @@ def test_tr_04_a_summary_suggests_and_never_orders(call: Any) -> None:
                 "consider", "no advice on", "safeguard against", "safeguard not cleared",
                 "the draft order differs from the advice; consider",
                 "the regime advises to continue without change", "[demonstration",
+                "the order could not be recognised:",
             )
         )  # fmt: skip
         ours = words.replace("draft order ", "").replace("raise", "")

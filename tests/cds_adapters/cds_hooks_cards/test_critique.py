@@ -289,3 +289,54 @@ def test_the_drafts_of_a_lenient_client_are_criticised() -> None:
     }
     (card,) = cards(*read_drafts(context, "order-select"), pregnant=True)
     assert card["indicator"] == "critical"
+
+
+# ---- what cannot be recognised ----------------------------------------------------------------
+
+LOCAL = Draft("MedicationRequest/l", "MedicationRequest", ("urn:own|L1",), "lisinopril")
+
+
+def test_a_draft_in_a_code_system_the_regime_does_not_use_is_said_to_be_unrecognised() -> None:
+    (card,) = cards(LOCAL)
+    assert (card["indicator"], card.get("overrideReasons")) == ("info", None)
+    assert card["summary"] == (
+        "The order could not be recognised: its code is in a system this regime does not use"
+    )
+    assert card["detail"].startswith(
+        "1 draft order is coded in no system that the options of this regime are coded in "
+        "(loinc, rxnorm, snomed), so that nobody can tell whether one of them is ordered."
+    )
+    assert "No safeguard of this regime was applied." in card["detail"]
+    (both,) = cards(LOCAL, LOCAL)
+    assert both["summary"].startswith("2 orders could not be recognised: their codes are in")
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        pytest.param(OTHER, id="another drug in a system of the regime"),
+        pytest.param(
+            Draft("", "MedicationRequest", ("urn:own|L1", "rxnorm|161")), id="both systems"
+        ),
+        pytest.param(Draft("", "MedicationRequest", ("urn:own|1",), "", True), id="not to do"),
+        pytest.param(
+            Draft("", "MedicationRequest", ("urn:own|1",), "", False, False), id="unselected"
+        ),
+        pytest.param(Draft("", "ServiceRequest", ("urn:own|1",)), id="a service"),
+        pytest.param(Draft("", "ServiceRequest", (), "X-ray", unread="in words"), id="in words"),
+    ],
+)
+def test_other_drafts_stay_without_a_card(draft: Draft) -> None:
+    assert cards(draft) == []
+
+
+def test_a_service_in_words_is_asked_about_where_a_safeguard_bars_a_service() -> None:
+    bars = a_bundle(STEPPED.replace("never: [ace]", "never: [ace, lifestyle]"))
+    words = Draft("", "ServiceRequest", (), "exercise", unread="in words")
+    (card,) = cards(words, bundle=bars)
+    assert card["indicator"] == "info"
+
+
+def test_a_medication_in_words_is_still_a_warning() -> None:
+    (card,) = cards(Draft("", "MedicationRequest", (), "a pill", unread="in words"))
+    assert card["indicator"] == "warning"

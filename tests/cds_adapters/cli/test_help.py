@@ -12,6 +12,7 @@ import cds_engine
 from cds_adapters.cli.app import app
 
 COMMANDS = [
+    "design show", "design simulate", "design power", "design embedded",
     "demo", "serve", "doctor", "conformance", "schema", "check", "test", "show", "diff", "decide",
     "explain", "history", "prefetch", "simulate", "cohort", "replay", "vocab check", "audit show", "audit verify",
 ]  # fmt: skip

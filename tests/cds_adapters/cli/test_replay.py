@@ -14,7 +14,11 @@ import pytest
 from builders.command_line import Said, command, environment, run
 from builders.replays import COMPLETE, bundles, export, write
 
+from cds_adapters.storage.shelf import shipped_rules
+
 REGIME = "hypertension-stepped-care"
+FOLDER = shipped_rules() / REGIME / "1.0.0"
+OTHER = shipped_rules() / "hypertension-fixed-protocol" / "1.0.0"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +31,7 @@ def complete() -> list[str]:
 
 
 def cohort(data: Path | str, out: Path, *more: str) -> Said:
-    return run("cohort", data, "--bundle", REGIME, "--out", out, *complete(), *more)
+    return run("cohort", data, "--bundle", FOLDER, "--out", out, *complete(), *more)
 
 
 def columns(out: Path) -> Sequence[str]:
@@ -46,8 +50,7 @@ def test_cohort_writes_the_table_alone(data: Path, tmp_path: Path) -> None:
 
 
 def test_replay_sets_a_second_version_beside_the_first(data: Path, tmp_path: Path) -> None:
-    other = "hypertension-fixed-protocol@1.0.0"
-    said = run("replay", data, "--bundle", REGIME, "--against", other, "--out", tmp_path / "out",
+    said = run("replay", data, "--bundle", FOLDER, "--against", OTHER, "--out", tmp_path / "out",
                "--json", *complete())  # fmt: skip
     assert said.code == 0
     assert [bundle["regime"] for bundle in said.document["bundles"]] == [
@@ -61,11 +64,8 @@ def test_replay_sets_a_second_version_beside_the_first(data: Path, tmp_path: Pat
     assert {"against.outcome", "against.taken.action"} <= set(columns(tmp_path / "out"))
 
 
-def test_a_bundle_can_be_a_folder(data: Path, tmp_path: Path) -> None:
-    from cds_adapters.storage.shelf import shipped_rules  # noqa: PLC0415
-
-    folder = shipped_rules() / REGIME / "1.0.0"
-    for n, address in enumerate((folder, folder / "bundle.yaml")):
+def test_a_bundle_can_be_a_folder_or_an_address(data: Path, tmp_path: Path) -> None:
+    for n, address in enumerate((FOLDER, FOLDER / "bundle.yaml", f"{REGIME}@1.0.0")):
         said = run("cohort", data, "--bundle", address, "--out", tmp_path / str(n), "--json")
         assert said.document["bundles"][0]["regime"] == REGIME
 
@@ -119,7 +119,7 @@ def test_what_makes_no_sense_is_said_with_the_cure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    said = run("cohort", *arguments, "--bundle", REGIME, "--out", tmp_path / "out")
+    said = run("cohort", *arguments, "--bundle", FOLDER, "--out", tmp_path / "out")
     assert said.code == 3
     assert words in said.err
     assert "Traceback" not in said.err
@@ -161,7 +161,7 @@ def test_figures_are_made_from_what_was_written_where_there_is_what_makes_them(
     answers.__spec__ = object()  # type: ignore[assignment]
     monkeypatch.setitem(sys.modules, "answers_of_a_test", answers)
     monkeypatch.setattr("cds_adapters.cli.replay.ANSWERS", "answers_of_a_test")
-    run("replay", data, "--bundle", REGIME, "--out", tmp_path / "out", *complete())
+    run("replay", data, "--bundle", FOLDER, "--out", tmp_path / "out", *complete())
     assert seen == [tmp_path / "out"]
 
 
@@ -185,7 +185,7 @@ def _in_a_terminal(arguments: list[str]) -> str:
 def test_progress_is_shown_on_a_terminal_with_rate_and_time_left(
     data: Path, tmp_path: Path
 ) -> None:
-    arguments = ["cohort", str(data), "--bundle", REGIME, "--out", str(tmp_path / "out")]
+    arguments = ["cohort", str(data), "--bundle", str(FOLDER), "--out", str(tmp_path / "out")]
     said = _in_a_terminal(arguments)
     assert "reading" in said
     assert "MB/s" in said
@@ -210,8 +210,8 @@ def test_history_and_vocab_check_read_every_form_of_export(
     else:
         nested = {f"a/b/{file.name}": file.read_bytes() for file in data.iterdir()}
         folder = write(tmp_path / "data", nested)
-    asked = ["history", REGIME, "--patient", "htn-uncontrolled-0", "--as-of",
+    asked = ["history", FOLDER, "--patient", "htn-uncontrolled-0", "--as-of",
              "2025-06-01T00:00:00Z", "--json", "--records"]  # fmt: skip
     assert run(*asked, folder).document == run(*asked, data).document
-    check = ["vocab", "check", REGIME, "--json", "--records"]
+    check = ["vocab", "check", FOLDER, "--json", "--records"]
     assert run(*check, folder).document == run(*check, data).document

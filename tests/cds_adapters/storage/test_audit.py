@@ -127,6 +127,18 @@ def test_a_thousand_at_once_share_few_commits(
     assert verify(store).sound
 
 
+def test_the_calls_of_one_turn_of_a_loop_are_one_commit(
+    store: AuditStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = spy_on_commits(monkeypatch)
+
+    async def together() -> list[Receipt]:
+        return await asyncio.gather(*(store.append_async(a_record()) for _ in range(10)))
+
+    assert [receipt.seq for receipt in asyncio.run(together())] == [*range(1, 11)]
+    assert commits == [10]
+
+
 def test_threads_and_loops_share_commits(store: AuditStore) -> None:
     def a_loop() -> None:
         async def some() -> None:

@@ -1,6 +1,7 @@
 """The rewind page shows what was known at an instant, and nothing that came later."""
 
 import asyncio
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -33,9 +34,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export(tmp_path_factory.mktemp("patients"))
 
 
+@cache
+def shipped_shelf() -> Shelf:
+    return Shelf(RULES)
+
+
 def reader(patients: PatientFolder | None) -> FastAPI:
     app = FastAPI()
-    shelf = Shelf(RULES)
+    shelf = shipped_shelf()
     regimes = {bundle.identity: Regime(bundle) for bundle in shelf}
     add_pages(app, Pages(shelf, regimes, FakeAudit(), Site(), lambda: NOW, patients=patients))
     return app
@@ -75,7 +81,7 @@ def links(root: Element) -> dict[str, str]:
 def test_shows_every_variable_as_the_regime_read_it(app: FastAPI, folder: Path) -> None:
     root = page(app, as_of="2025-04-28T09:45:00Z", regime="hypertension-stepped-care")
     shown = variables(root)
-    regime = Regime(Shelf(RULES).find("hypertension-stepped-care"))
+    regime = Regime(shipped_shelf().find("hypertension-stepped-care"))
     assert shown.keys() == regime.bundle.base_variables.keys()
     assert shown["step"] == "Advise on diet, salt, weight, alcohol and exercise"
     assert shown["pregnancy_status"] == "missing (not on record)"
@@ -128,7 +134,7 @@ def test_every_regime_says_its_word_and_one_is_shown_in_full(app: FastAPI) -> No
     root = page(app, as_of=VISIT, regime="hypertension-stepped-care")
     table = next(t for t in root.find("table") if "newest version of every regime" in t.words())
     words = table.words()
-    assert all(bundle.identity in words for bundle in Shelf(RULES).newest())
+    assert all(bundle.identity in words for bundle in shipped_shelf().newest())
     chosen = [o for o in root.find("option") if "selected" in o.attributes]
     assert [o.attributes["value"] for o in chosen] == ["hypertension-stepped-care"]
 

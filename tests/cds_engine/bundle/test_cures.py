@@ -46,8 +46,8 @@ def test_a_circle_is_one_fault() -> None:
         ("1.0", 'version: "1.0" is no version; write it as 1.0.0'),
         ("2", 'version: "2" is no version; write it as 2.0.0'),
         ("v1.2.3", 'version: "v1.2.3" is no version; write it as 1.2.3'),
-        ("final", 'version: "final" is no version; it is three numbers such as 1.0.0, and - with '
-         "letters for a draft: 1.0.0-draft"),
+        ("final", ('version: "final" is no version; it is three numbers such as 1.0.0, and - with '
+         "letters for a draft: 1.0.0-draft")),
     ],
 )  # fmt: skip
 def test_a_version_is_completed(version: str, cure: str) -> None:
@@ -107,10 +107,11 @@ def test_evidence_may_be_dated_by_month_or_year(text: str) -> None:
 
 def test_the_aims_unit_is_its_variables() -> None:
     aim = a_document()["aim"] | {"unit": "kPa"}
-    assert faults(aim=aim) == [
+    [fault] = faults(aim=aim)
+    assert fault == (
         "aim.unit: 'kPa', but the variable `sbp` is in 'mm[Hg]'; write the variable's unit, or "
         "give the aim a name of its own"
-    ]
+    )
     read_bundle(files_of(a_document(aim=aim | {"outcome": "pressure at home"})))
 
 
@@ -128,7 +129,8 @@ def test_a_unit_that_is_not_known_to_be_ucum_is_noted() -> None:
 @pytest.mark.parametrize(
     "unit",
     ["mm[Hg]", "mmol/L", "mL/min/{1.73_m2}", "kg/m2", "/min", "{steps}/d", "10*9/L", "%", "1",
-     "ug/L", "m[IU]/L", "{score}", "mmol/mol", "kPa", "a", "g.m/s2", "[degF]", "cm[H2O]", "{beats}/min"],
+     "ug/L", "m[IU]/L", "{score}", "mmol/mol", "kPa", "a", "g.m/s2", "[degF]", "cm[H2O]",
+     "{beats}/min"],
 )  # fmt: skip
 def test_units_of_measurements_are_known(unit: str) -> None:
     assert unit_remark(unit) is None

@@ -12,6 +12,9 @@ NAMES = (
     "is not written as it must be; names are lower-case letters, digits and _ starting with a "
     "letter, a regime uses - for _, a version is three numbers such as 1.0.0"
 )
+VERSION = (
+    "is no version; it is three numbers such as 1.0.0, and - with letters for a draft: 1.0.0-draft"
+)
 
 
 def refused(document: Json, cases: Json | None = None) -> list[str]:
@@ -35,10 +38,10 @@ def changed(*path: str | int, to: Any) -> Json:
         (["titel"], "x", "titel: there is no field `titel` here; did you mean `title`?"),
         (["zzz"], "x", "zzz: there is no field `zzz` here; remove it"),
         (["version"], 1.1, "version: must be a text; put it in quotes"),
-        (["version"], "1.0", f'version: "1.0" {NAMES}'),
-        (["version"], "1.0.0-", f'version: "1.0.0-" {NAMES}'),
-        (["version"], "01.0.0", f'version: "01.0.0" {NAMES}'),
-        (["version"], "1.0.\u0663", f'version: "1.0.\\u0663" {NAMES}'),
+        (["version"], "1.0", 'version: "1.0" is no version; write it as 1.0.0'),
+        (["version"], "1.0.0-", f'version: "1.0.0-" {VERSION}'),
+        (["version"], "01.0.0", 'version: "01.0.0" is no version; write it as 1.0.0'),
+        (["version"], "1.0.\u0663", f'version: "1.0.\\u0663" {VERSION}'),
         (["regime"], "../up", f'regime: "../up" {NAMES}'),
         (["regime"], "Stepped", f'regime: "Stepped" {NAMES}'),
         (["regime"], "a\n", f'regime: "a\\n" {NAMES}'),

@@ -7,8 +7,14 @@ from builders.designs import RESPONSE, a_design, again, assumed, everybody_again
 
 from cds_engine.design import DesignError, read_design
 
-MEANS = {"a > responders": 1.0, "a > non-responders > c": 0.0, "a > non-responders > d": 0.0,
-         "b > responders": 0.0, "b > non-responders > e": 0.0, "b > non-responders > f": 0.0}
+MEANS = {
+    "a > responders": 1.0,
+    "a > non-responders > c": 0.0,
+    "a > non-responders > d": 0.0,
+    "b > responders": 0.0,
+    "b > non-responders > e": 0.0,
+    "b > non-responders > f": 0.0,
+}
 RATES = {"a": 0.4, "b": 0.4}  # fmt: skip
 
 
@@ -88,8 +94,10 @@ def test_a_field_that_is_not_as_it_must_be_is_named(fields: dict[str, Any], said
             id="label",
         ),
         pytest.param(
-            a_design(stages=[*second(again("a", "non-responders", "c", "d")),
-                             {"stage": "first", "randomise": [again("b", "responders", "c", "d")]}]),
+            a_design(stages=[
+                *second(again("a", "non-responders", "c", "d")),
+                {"stage": "first", "randomise": [again("b", "responders", "c", "d")]},
+            ]),
             "stages[2].stage: first is named twice", id="stage twice",
         ),
         pytest.param(
@@ -118,10 +126,11 @@ def test_two_stages_may_not_share_a_response_column() -> None:
     late = again("a > non-responders > c", "non-responders", "g", "h")
     stages.append({"stage": "third", "randomise": [late]})
     response = {"a": RESPONSE, "a > non-responders > c": RESPONSE}
-    assert faults(a_design(stages=stages, response=response)) == [
+    [said] = faults(a_design(stages=stages, response=response))
+    assert said == (
         "response.a > non-responders > c: the column responder tells the response at another "
         "stage; give each stage its own"
-    ]
+    )
 
 
 @pytest.mark.parametrize(

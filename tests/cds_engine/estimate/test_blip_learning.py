@@ -21,9 +21,9 @@ PSI = np.array([[0.5, -1.0], [1.0, 0.5]])
 
 
 def confounded(n: int, seed: int, *, sets: bool = False) -> Trajectories:
-    """Return one stage with three actions, chosen by exp(x) and by z, in which E[Y | H, A] is
+    """Return one stage with three actions whose probabilities depend on x and z, and are known.
 
-    exp(x) + 2 z + A's blip. P(A) is known. With sets, ``c`` is not feasible where z > 0.5.
+    E[Y | H, A] = exp(x) + 2 z + A's blip. With sets, ``c`` is not feasible where z > 0.5.
     """
     rng = np.random.default_rng(seed)
     x, z = rng.uniform(-1.5, 1.5, n), rng.standard_normal(n)
@@ -51,7 +51,7 @@ def psi_of(learner: Any, t: Trajectories) -> Any:
 
 
 def without_choice_model(t: Trajectories) -> Trajectories:
-    """Return the trajectories with propensities that are wrong: equal shares of what is feasible."""
+    """Return the trajectories with wrong propensities: equal shares of what is feasible."""
     h = t.stages[0]
     share = h.feasible / h.feasible.sum(axis=1, keepdims=True)
     return replace(t, stages=(replace(h, propensity=share),))

@@ -48,8 +48,8 @@ def test_all_variables_are_main_and_tailoring_terms_unless_named() -> None:
 
 def test_terms_can_be_products() -> None:
     design = the_design(H, ("age:age", "smokes:clinic"), ())
-    assert design.names == (
-        "1", "age:age", "smokes:clinic[south]", "smokes:clinic[west]", "treat", "refer")  # fmt: skip
+    names = ("1", "age:age", "smokes:clinic[south]", "smokes:clinic[west]", "treat", "refer")
+    assert design.names == names
     matrix = design.matrix(H, ALL)
     assert (matrix[:, 1] == COLUMNS["age"] ** 2).all()
     assert (matrix[:, 3] == (COLUMNS["clinic"] == "west") * COLUMNS["smokes"]).all()
@@ -164,7 +164,9 @@ def test_fewer_rows_than_coefficients_are_refused() -> None:
 
 def test_an_action_with_fewer_rows_than_its_effect_has_coefficients_is_refused() -> None:
     rare = stage_data(SPEC, COLUMNS, np.where(ALL < 3, 2, ACTION % 2))
-    with pytest.raises(EstimationError, match="stage visit: 3 rows took 'refer', too few for the 5"):
+    with pytest.raises(
+        EstimationError, match="stage visit: 3 rows took 'refer', too few for the 5"
+    ):
         the_design(rare).solved(rare, ALL, [Y], None)
 
 

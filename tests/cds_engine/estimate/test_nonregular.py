@@ -24,7 +24,7 @@ def stage(*psi: float) -> LinearStage:
 
 
 def test_near_ties_are_those_within_their_standard_error() -> None:
-    """The best beats ``a`` by |x|; its variance is 1/16, so |x| < 3.29 / 4 is a tie: x = 0 alone."""
+    """``b`` beats ``a`` by x with variance 1/16, so |x| < 3.29 / 4 is a tie: x = 0 alone."""
     V = np.zeros((6, 6))
     V[2, 2] = 1 / 16
     assert near_zero_share(stage(0, 1, -9, 0), H, V) == pytest.approx(1 / 6)
@@ -32,7 +32,7 @@ def test_near_ties_are_those_within_their_standard_error() -> None:
 
 
 def test_the_two_best_are_compared_with_their_covariance() -> None:
-    """b and c lie far above a and differ by 1; perfectly correlated estimates can tell them apart."""
+    """``b`` and ``c`` differ by 1: told apart if their errors are large but the same."""
     V = np.zeros((6, 6))
     V[2, 2] = V[4, 4] = 25.0
     assert near_zero_share(stage(90, 0, 91, 0), H, V) == 1.0

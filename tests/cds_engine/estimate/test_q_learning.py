@@ -109,7 +109,7 @@ def test_two_stages_by_hand() -> None:
     )  # fmt: skip
     t = trajectories(first, second, outcome=y)
     for way in ("max_q", "regret"):
-        found = QLearning(pseudo_outcome=way).fit(t)  # type: ignore[arg-type]
+        found = QLearning(pseudo_outcome=way).fit(t)
         assert found.stages_[1].coefficients == pytest.approx([4, 5, 2, -6])
         assert found.stages_[0].coefficients == pytest.approx([6, 3])
         assert found.rules_[0](first).tolist() == [1] * 16
@@ -337,7 +337,7 @@ BAD: dict[str, tuple[Any, Any, str]] = {
     "no model for a stage": (
         QLearning(model={"start": None}), the_smart(), "no model is named for stage later"),
     "one class only": (
-        LOGISTIC, ONE_CLASS, r"stage later: all 1500 rows have the same outcome \(one class only\)"),
+        LOGISTIC, ONE_CLASS, r"stage later: all 1500 rows have the same outcome \(one class"),
     "not binary": (LOGISTIC, the_smart(), "stage later: the outcome has 400 values; LogisticRegr"),
     "perfect separation": (
         LOGISTIC, separated(), "stage later: .* separate the two outcomes perfectly in all"),
@@ -376,7 +376,7 @@ def test_bad_weights_are_refused(weights: Any, message: str) -> None:
 def test_weights_that_leave_nobody_at_a_stage_are_refused() -> None:
     t = the_smart()
     with pytest.raises(EstimationError, match="stage later: no row with a decision has a weight"):
-        QLearning(main=SMART_MAIN).fit(t, 1.0 - t.stages[1].decided)
+        QLearning(main=SMART_MAIN).fit(t, np.where(t.stages[1].decided, 0.0, 1.0))
 
 
 def test_a_stage_is_named_or_counted() -> None:

@@ -113,8 +113,10 @@ def _possible(gains: Any) -> Any:
     return np.maximum(gains, -(2**60))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limits", [{}, {"min_leaf": 30}, {"min_leaf": 20, "min_arm": 8}])
 def test_the_compiled_engine_finds_the_same_tree_to_the_bit(limits: dict[str, int]) -> None:
+    """Slow only because it compiles; uncompiled, the same code is held to the same above."""
     pytest.importorskip("numba")
     rng = np.random.default_rng(5)
     X = np.column_stack([rng.normal(size=(600, 3)), rng.integers(0, 4, size=(600, 2))])

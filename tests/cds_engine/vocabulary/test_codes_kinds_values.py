@@ -22,7 +22,7 @@ def test_a_code_that_is_written_right_has_no_fault(code: str) -> None:
     [
         ("8480-6", "'8480-6' is no code; write it as loinc|8480-6"),
         ("loinc|", "'loinc|' is no code; write it as system|code, for example loinc|8480-6"),
-        ("|8480-6", "'|8480-6' is no code; write it as system|code, for example loinc|8480-6"),
+        ("|8480-6", "'|8480-6' is no code; write it as loinc|8480-6"),
         (
             "lonic|8480-6",
             (

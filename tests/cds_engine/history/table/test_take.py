@@ -13,10 +13,12 @@ from builders.records import (
     LISINOPRIL,
     SBP,
     a_condition,
+    a_dispense,
     a_person,
     a_reading,
     a_record,
     a_variable,
+    but,
     days_ago,
     mm_hg,
 )
@@ -100,6 +102,20 @@ def test_what_columns_cannot_settle_is_left_to_the_scalar_history(
     takers = Takers({"x": a_variable(take="mean", within="P60D")}, {})
     takers.assert_agree([a_record(one, other)], [(0, AS_OF)])
     assert takers.asked == asked
+
+
+def test_two_dispenses_that_one_source_tells_of_are_one() -> None:
+    one = a_dispense(source="MedicationDispense/1")
+    records = [a_record(one, but(one, codes=(LISINOPRIL, "rxnorm|1")))]
+    table = Takers(TIDY, ACTIONS).assert_agree(records, [(0, AS_OF)])
+    assert table.columns["drugs"].at(0) == 1.0
+
+
+def test_a_supply_left_over_is_used_up_first_in_the_table_too() -> None:
+    fills = [a_dispense(at=days_ago(ago), days=days) for ago, days in ((60, 50.0), (30, 14.0))]
+    takers = Takers(TIDY, ACTIONS)
+    table = takers.assert_agree([a_record(*fills)], [(0, AS_OF)])
+    assert (table.columns["adherence"].at(0), takers.asked) == (1.0, 0)
 
 
 def test_before_the_second_version_is_known_nobody_has_to_be_asked() -> None:

@@ -1,0 +1,55 @@
+"""Numbers are written the same in every table: four significant digits, never in powers of ten."""
+
+import math
+
+DIGITS = 4
+MISSING = "not known"
+MINUS = "\u2212"
+
+
+def number(value: float | None, digits: int = DIGITS) -> str:
+    """Return a number with so many significant digits; whole digits are never cut.
+
+    >>> number(1234.5678), number(0.000123456), number(7.0), number(None)
+    ('1235', '0.0001235', '7', 'not known')
+    """
+    if value is None or math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "infinite" if value > 0 else f"{MINUS}infinite"
+    if not value:
+        return "0"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{value:.{min(places, 12)}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in {"0", "-0"} else text.replace("-", MINUS)
+
+
+def signed(value: float | None, digits: int = DIGITS) -> str:
+    """Return a difference, with its sign."""
+    text = number(value, digits)
+    return f"+{text}" if text[0].isdigit() and text != "0" else text
+
+
+def interval(low: float, high: float) -> str:
+    """Return both ends of an interval."""
+    return f"{number(low)} to {number(high)}"
+
+
+def percent(share: float | None) -> str:
+    """Return a share in percent.
+
+    >>> percent(0.0204), percent(1.0)
+    ('2.0 %', '100.0 %')
+    """
+    return MISSING if share is None or math.isnan(share) else f"{100 * share:.1f} %"
+
+
+def count(n: float) -> str:
+    """Return a whole number, thousands apart from 10 000 on.
+
+    >>> count(5000), count(1234567)
+    ('5000', '1 234 567')
+    """
+    whole = round(n)
+    return str(whole) if abs(whole) < 10_000 else f"{whole:,}".replace(",", "\u00a0")

@@ -1,0 +1,334 @@
+"""Charts in two dimensions: curves, histograms, control charts, calibration and shaded cells."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
+
+from cds_adapters.report.axes import above, plain_ticks
+from cds_adapters.report.chart import (
+    CalibrationPoint,
+    Chart,
+    ControlPoint,
+    Curve,
+    Histogram,
+    Line,
+)
+from cds_adapters.report.drawing import (
+    BLUE,
+    DASHES,
+    FAINT,
+    INK,
+    MARKERS,
+    PALETTE,
+    QUIET,
+    RED,
+    WIDTH,
+    drawing,
+    place,
+    room,
+    svg,
+    wrapped,
+)
+from cds_adapters.report.numbers import count, interval, number
+
+Floats = NDArray[np.float64]
+_HEAT = LinearSegmentedColormap.from_list("heat", ["#ffffff", "#8fc1e0"])
+
+
+def curves(  # noqa: PLR0913 - what a chart shows and how, by name
+    key: str, title: str, lines: Sequence[Curve], x_axis: str, y_axis: str, *,
+    level: Line | None = None, at: Sequence[Line] = (), height: float = 330,
+) -> Chart:  # fmt: skip
+    """Return curves with their bands, each named at its end.
+
+    Args:
+        key: its name on the page.
+        title: what it shows.
+        lines: the curves; their points are the rows of the table.
+        x_axis: what runs to the right, with its unit.
+        y_axis: what runs upward, with its unit.
+        level: a horizontal line, such as no benefit.
+        at: vertical lines, such as cut points.
+        height: of the picture, in pixels.
+    """
+    labels = [wrapped(one.label, 20) for one in lines]
+    with drawing(height) as figure:
+        axes = place(figure, 92, 34, room(labels) + 8, 62)
+        for turn, one in enumerate(lines):
+            _curve(axes, one, turn)
+        if level is not None:
+            axes.axhline(level.at, color=INK, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
+        for line in at:
+            axes.axvline(line.at, color=INK, linewidth=1.2, zorder=1)
+            above(axes, line)
+        axes.margins(x=0.01, y=0.08)
+        _end_labels(axes, lines, labels)
+        plain_ticks(axes.yaxis.set_major_formatter, axes.xaxis.set_major_formatter)
+        axes.yaxis.set_major_locator(MaxNLocator(6))
+        axes.yaxis.grid(visible=True)
+        axes.set_xlabel(wrapped(x_axis, 80))
+        axes.set_ylabel(wrapped(y_axis, 34))
+        drawn = svg(figure, key, title)
+    bands = any(one.low is not None for one in lines)
+    head = ("", x_axis, y_axis, *(("Interval",) if bands else ()))
+    return Chart(key, title, drawn, head, tuple(_curve_rows(lines, bands=bands)))
+
+
+def histograms(  # noqa: PLR0913 - as above
+    key: str, title: str, edges: Sequence[float], panels: Sequence[Histogram], axis: str, *,
+    names: tuple[str, str] = ("", ""), counted: str = "patients", at: Sequence[Line] = (),
+) -> Chart:  # fmt: skip
+    """Return histograms of one binning, one below the other.
+
+    Args:
+        key: its name on the page.
+        title: what it shows.
+        edges: of the bins, one more than there are counts; in even steps.
+        panels: the counts; bins that are empty in all of them are left out of the table.
+        axis: what is binned, with its unit.
+        names: of the counts that stand and of those that hang, where both are given.
+        counted: what is counted.
+        at: vertical lines.
+    """
+    each = 104
+    with drawing(each * len(panels) + 96) as figure:
+        for turn, panel in enumerate(panels):
+            top = 36 + each * turn
+            bottom = 62 + each * (len(panels) - 1 - turn)
+            axes = place(figure, 76, top + 22, 24, bottom)
+            _histogram(axes, edges, panel)
+            axes.set_title(panel.label)
+            for line in at:
+                axes.axvline(line.at, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
+                if not turn:
+                    above(axes, line)
+            last = turn == len(panels) - 1
+            axes.tick_params(labelbottom=last)
+            if last:
+                axes.set_xlabel(axis)
+        both = any(panel.others is not None for panel in panels)
+        if both:
+            _key(figure, [(BLUE, f"up: {names[0]}"), (RED, f"down: {names[1]}")])
+        figure.supylabel(f"Number of {counted}", fontsize=12.5, x=0.008)
+        drawn = svg(figure, key, title)
+    head, table = _histogram_table(edges, panels, axis, names)
+    return Chart(key, title, drawn, head, table)
+
+
+def control(key: str, title: str, points: Sequence[ControlPoint], x_axis: str, y_axis: str,
+            *, height: float = 320) -> Chart:  # fmt: skip
+    """Return a control chart: each period with its own limits; those outside stand out by shape.
+
+    Args:
+        key: its name on the page.
+        title: what it shows.
+        points: in the order of time.
+        x_axis: what a period is.
+        y_axis: what is charted, with its unit.
+        height: of the picture, in pixels.
+    """
+    x = np.arange(len(points))
+    with drawing(height) as figure:
+        axes = place(figure, 92, 34, 110, 84)
+        lows, highs = [one.low for one in points], [one.high for one in points]
+        axes.fill_between(x, lows, highs, step="mid", color="#e5f0f5", linewidth=0)
+        for ends in (lows, highs):
+            axes.step(x, ends, where="mid", color=QUIET, linewidth=1, linestyle=(0, (4, 3)))
+        axes.step(x, [one.centre for one in points], where="mid", color=QUIET, linewidth=1.2)
+        axes.plot(x, [one.value for one in points], color=BLUE, linewidth=1.6)
+        for at, one in zip(x, points, strict=True):
+            style = {"marker": "D", "color": RED} if one.outside else {"marker": "o", "color": BLUE}
+            axes.plot([at], [one.value], markersize=8 if one.outside else 6, **style)  # type: ignore[arg-type]
+        for value, words in ((points[-1].high, "upper limit"), (points[-1].low, "lower limit"),
+                             (points[-1].centre, "centre")):  # fmt: skip
+            axes.annotate(words, (x[-1] + 0.5, value), (6, 0), textcoords="offset points",
+                          va="center", color=QUIET, annotation_clip=False)  # fmt: skip
+        axes.set_xlim(-0.5, len(points) - 0.5)
+        _sparse_labels(axes, [one.label for one in points])
+        plain_ticks(axes.yaxis.set_major_formatter)
+        axes.set_xlabel(x_axis)
+        axes.set_ylabel(wrapped(y_axis, 34))
+        drawn = svg(figure, key, title)
+    head = (x_axis, y_axis, "n", "Centre", "Limits", "Outside")
+    table = tuple(
+        (one.label, number(one.value), count(one.n), number(one.centre),
+         interval(one.low, one.high), "outside" if one.outside else "")
+        for one in points
+    )  # fmt: skip
+    return Chart(key, title, drawn, head, table)
+
+
+def calibration(key: str, title: str, points: Sequence[CalibrationPoint], x_axis: str,
+                y_axis: str) -> Chart:  # fmt: skip
+    """Return observed against predicted, with the line on which the two agree.
+
+    Args:
+        key: its name on the page.
+        title: what it shows.
+        points: groups in the order of what was predicted; the larger, the more patients.
+        x_axis: what was predicted, with its unit.
+        y_axis: what was observed, with its unit.
+    """
+    most = max((one.n for one in points), default=1)
+    ends = [v for one in points for v in (one.predicted, one.low, one.high)]
+    low, high = min(ends, default=0.0), max(ends, default=1.0)
+    margin = 0.06 * (high - low or 1.0)
+    with drawing(460, 620) as figure:
+        axes = place(figure, 96, 34, 130, 66)
+        whole = (low - margin, high + margin)
+        axes.plot(whole, whole, color=QUIET, linewidth=1.2, linestyle=(0, (4, 3)))
+        axes.annotate("as predicted", (whole[1], whole[1]), (6, 0), textcoords="offset points",
+                      va="center", color=QUIET, annotation_clip=False)  # fmt: skip
+        for one in points:
+            x = one.predicted
+            axes.plot([x, x], [one.low, one.high], color=BLUE, linewidth=1.8)
+            size = 5 + 7 * math.sqrt(one.n / most)
+            axes.plot([x], [one.observed], "o", color=BLUE, markersize=size)
+        axes.set(xlim=whole, ylim=whole, xlabel=wrapped(x_axis, 50), ylabel=wrapped(y_axis, 40))
+        plain_ticks(axes.yaxis.set_major_formatter, axes.xaxis.set_major_formatter)
+        axes.grid(visible=True)
+        drawn = svg(figure, key, title)
+    head = (x_axis, y_axis, "Interval", "n")
+    table = tuple((number(one.predicted), number(one.observed), interval(one.low, one.high),
+                   count(one.n)) for one in points)  # fmt: skip
+    return Chart(key, title, drawn, head, table)
+
+
+def heat(  # noqa: PLR0913 - as above
+    key: str, title: str, rows: Sequence[str], columns: Sequence[str],
+    cells: Sequence[Sequence[float]], row_axis: str, column_axis: str, *,
+    text: Callable[[float], str] = count,
+) -> Chart:  # fmt: skip
+    """Return a table of shaded cells, each with its number, such as flips from action to action.
+
+    Where a row and a column have the same name nothing has changed; these cells are not shaded.
+
+    Args:
+        key: its name on the page.
+        title: what it shows.
+        rows: names of the rows.
+        columns: names of the columns.
+        cells: one list a row, one number a column; NaN where a number is held back.
+        row_axis: what the rows are.
+        column_axis: what the columns are.
+        text: how a number is written.
+    """
+    shaded = np.array([[v if r != c else 0.0 for c, v in zip(columns, line, strict=True)]
+                       for r, line in zip(rows, cells, strict=True)], dtype=np.float64)  # fmt: skip
+    tops, sides = [wrapped(name, 14) for name in columns], [wrapped(name, 22) for name in rows]
+    head_room = 34 + 17 * max(name.count("\n") + 1 for name in tops)
+    left = room(sides) + 34
+    wide = min(WIDTH, max(320, int(left + 112 * len(columns) + 20)))
+    with drawing(46 * len(rows) + head_room + 14, wide) as figure:
+        axes = place(figure, left, head_room, 12, 8)
+        axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+        _shade(axes, np.nan_to_num(shaded))
+        for y, line in enumerate(cells):
+            for x, value in enumerate(line):
+                said = "\u2013" if math.isnan(value) else text(value)
+                same = rows[y] == columns[x]
+                axes.text(x, y, said, ha="center", va="center", color=QUIET if same else INK)
+        axes.set_xticks(range(len(columns)), tops)
+        axes.set_yticks(range(len(rows)), sides)
+        axes.xaxis.tick_top()
+        axes.xaxis.set_label_position("top")
+        axes.tick_params(length=0)
+        axes.set_xlabel(column_axis, fontweight="bold")
+        axes.set_ylabel(row_axis, fontweight="bold")
+        axes.spines[:].set_visible(False)
+        drawn = svg(figure, key, title)
+    head = (f"{row_axis} \\ {column_axis}", *columns)
+    table = tuple((name, *("held back" if math.isnan(v) else text(v) for v in line))
+                  for name, line in zip(rows, cells, strict=True))  # fmt: skip
+    return Chart(key, title, drawn, head, table)
+
+
+def _curve(axes: Axes, one: Curve, turn: int) -> None:
+    colour = PALETTE[turn % len(PALETTE)]
+    axes.plot(one.x, one.y, color=colour, linestyle=DASHES[turn % len(DASHES)], label=one.label)
+    if len(one.x) == 1:
+        axes.plot(one.x, one.y, MARKERS[turn % len(MARKERS)], color=colour)
+    if one.low is not None and one.high is not None:
+        axes.fill_between(one.x, one.low, one.high, color=colour, alpha=0.16, linewidth=0)
+
+
+def _end_labels(axes: Axes, lines: Sequence[Curve], labels: Sequence[str]) -> None:
+    """Name each curve at its end, moved apart where two ends lie close."""
+    low, high = axes.get_ylim()
+    apart = 0.075 * (high - low)
+    order = sorted(range(len(lines)), key=lambda at: lines[at].y[-1])
+    ends = [lines[at].y[-1] for at in order]
+    for at in range(1, len(ends)):
+        ends[at] = max(ends[at], ends[at - 1] + apart * (1 + labels[order[at - 1]].count("\n")))
+    for turn, y in zip(order, ends, strict=True):
+        axes.annotate(labels[turn], (1, y), (8, 0), xycoords=("axes fraction", "data"),
+                      textcoords="offset points", va="center", color=PALETTE[turn % len(PALETTE)],
+                      fontweight="bold", annotation_clip=False)  # fmt: skip
+
+
+def _curve_rows(lines: Sequence[Curve], *, bands: bool) -> Iterable[tuple[str, ...]]:
+    for one in lines:
+        for at, (x, y) in enumerate(zip(one.x, one.y, strict=True)):
+            ends = interval(one.low[at], one.high[at]) if one.low and one.high else ""
+            yield (one.label, number(x), number(y), *((ends,) if bands else ()))
+
+
+def _histogram(axes: Axes, edges: Sequence[float], panel: Histogram) -> None:
+    widths = np.diff(edges) * 0.94
+    middles = (np.asarray(edges[:-1]) + np.asarray(edges[1:])) / 2
+    axes.bar(middles, panel.counts, widths, color=BLUE, linewidth=0)
+    if panel.others is not None:
+        axes.bar(middles, [-n for n in panel.others], widths, color=RED, linewidth=0)
+    axes.axhline(0, color=INK, linewidth=1)
+    axes.set_xlim(edges[0], edges[-1])
+    axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda n, _: count(abs(n))))
+    plain_ticks(axes.xaxis.set_major_formatter)
+    axes.spines["bottom"].set_visible(False)
+
+
+def _histogram_table(
+    edges: Sequence[float], panels: Sequence[Histogram], axis: str, names: tuple[str, str]
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    columns: list[tuple[str, Sequence[float]]] = []
+    for panel in panels:
+        both = panel.others is not None
+        columns.append((f"{panel.label}, {names[0]}" if both else panel.label, panel.counts))
+        if panel.others is not None:
+            columns.append((f"{panel.label}, {names[1]}", panel.others))
+    rows = [
+        (interval(edges[at], edges[at + 1]), *(count(counts[at]) for _, counts in columns))
+        for at in range(len(edges) - 1)
+        if any(counts[at] for _, counts in columns)
+    ]
+    return (axis, *(name for name, _ in columns)), tuple(rows)
+
+
+def _key(figure: Figure, parts: Sequence[tuple[str, str]]) -> None:
+    """Write what two colours are, each in words, at the top."""
+    wide, high = (size * 72 for size in figure.get_size_inches())
+    at = 76.0
+    for colour, words in parts:
+        figure.text(at / wide, 1 - 18 / high, f"■ {words}", color=colour, fontweight="bold")
+        at += 8.6 * len(words) + 50
+
+
+def _sparse_labels(axes: Axes, labels: Sequence[str], most: int = 14) -> None:
+    step = max(1, math.ceil(len(labels) / most))
+    shown = range(0, len(labels), step)
+    axes.set_xticks(list(shown), [labels[at] for at in shown], rotation=30, ha="right")
+
+
+def _shade(axes: Axes, cells: Floats) -> None:
+    """Draw each cell the darker, the larger its number is beside the largest."""
+    most = max(1e-12, float(cells.max(initial=0.0)))
+    for (y, x), value in np.ndenumerate(cells):
+        colour = _HEAT(value / most)
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor=FAINT))

@@ -1,0 +1,126 @@
+"""What a regime is worth: its value and its differences, the crude numbers always beside them."""
+
+from collections.abc import Sequence
+
+from cds_adapters.report.charts import Chart, Line, Mark, forest
+from cds_adapters.report.numbers import count, interval, number, signed
+from cds_adapters.report.words import Words
+from cds_engine.errors import EstimationError
+from cds_engine.estimate.comparison import Compared, ValueTable
+from cds_engine.estimate.value import ValueEstimate
+
+FOLLOWED = ("Followed by", "Effective n")
+
+
+def values_chart(values: ValueTable, words: Words, fixed: str) -> Chart:
+    """Return the forest plot of values.
+
+    Args:
+        values: of all regimes.
+        words: what the outcome is called.
+        fixed: what the fixed regimes are called, such as embedded regimes.
+    """
+    usual = values.usual
+    return forest(
+        "values",
+        f"Mean {words.outcome} had all followed each regime",
+        [_value_mark(row, fixed) for row in values.rows],
+        f"Mean {words.outcome}; {words.better} is better",
+        reference=Line(usual.estimate, ""),
+        extra_head=FOLLOWED,
+        names=(f"Adjusted, with {usual.level:.0%} interval", "Crude mean of its followers"),
+    )
+
+
+def differences_chart(values: ValueTable, words: Words, fixed: str) -> Chart:
+    """Return the forest plot of differences from usual care and from the best fixed regime."""
+    marks = [_gap(row, values.rows[-1], f"Minus {values.usual.label}") for row in values.rows[:-1]]
+    if (best := best_fixed(values)) is not None:
+        own = [row for row in values.rows if row.kind in {"learned", "regime"}]
+        marks += [_gap(row, best, f"Minus {best.value.label}") for row in own]
+    return forest(
+        "differences",
+        f"Difference in mean {words.outcome}: against {values.usual.label} and the best of the "
+        f"{fixed.lower()}",
+        marks,
+        f"Difference{words.unit}; {'above' if words.better == 'higher' else 'below'} 0 is better",
+        reference=Line(0.0, ""),
+        names=(f"Adjusted, with {values.usual.level:.0%} interval", "Crude difference"),
+    )
+
+
+def best_fixed(values: ValueTable) -> Compared | None:
+    """Return the best fixed regime; None if none was valued."""
+    try:
+        label = values.best_fixed.label
+    except EstimationError:
+        return None
+    return next(row for row in values.rows if row.value.label == label)
+
+
+def answers(values: ValueTable, words: Words) -> list[tuple[str, str, str]]:
+    """Return the main differences: of what, the number with its interval, and what it says."""
+    learned = values.rows[0].value
+    best = best_fixed(values)
+    found = []
+    for other in (values.usual, *([best.value] if best else [])):
+        gap = learned.minus(other)
+        found.append(
+            (f"{learned.label}, valued out of fold, minus {other.label}", _said(gap),
+             verdict(gap, words.better))
+        )  # fmt: skip
+    served = values.rows[1].value.minus(values.usual)
+    told = f"{verdict(served, words.better)} In-sample: it looks better than it is."
+    return [*found, (f"{values.rows[1].value.label} minus {values.usual.label}",
+                     _said(served), told)]  # fmt: skip
+
+
+def verdict(gap: ValueEstimate, better: str) -> str:
+    """Say in words which side of no difference an interval lies on."""
+    sign = 1 if better == "higher" else -1
+    low, high = sorted((sign * gap.low, sign * gap.high))
+    if low > 0:
+        return "The whole interval is on the better side of no difference."
+    if high < 0:
+        return "The whole interval is on the worse side of no difference."
+    return "The interval includes no difference."
+
+
+def weight_rows(rows: Sequence[Compared]) -> list[tuple[str, ...]]:
+    """Return for each regime who followed it and what their weights look like."""
+    found = []
+    for row in rows:
+        one, weights = row.value, row.value.weights
+        if weights is None:
+            continue
+        cut = number(weights.truncated_at) if weights.truncated_at is not None else "not truncated"
+        found.append(
+            (one.label, count(one.followers), number(one.effective_n), number(weights.largest),
+             number(weights.mean), number(weights.standard_deviation), cut)
+        )  # fmt: skip
+    return found
+
+
+def _value_mark(row: Compared, fixed: str) -> Mark:
+    one = row.value
+    groups = {"fixed": fixed, "usual care": "What was done"}
+    label = {"learned": f"{one.label} (out of fold)", "regime": f"{one.label} (in-sample)"}
+    return Mark(
+        label.get(row.kind, one.label), one.estimate, one.low, one.high,
+        crude=row.crude.estimate if row.crude else None,
+        group=groups.get(row.kind, "The regime"),
+        extra=(f"{count(one.followers)} of {count(one.n)}", number(one.effective_n)),
+    )  # fmt: skip
+
+
+def _gap(row: Compared, other: Compared, group: str) -> Mark:
+    gap = row.value.minus(other.value)
+    crude = None
+    if row.crude is not None and other.crude is not None:
+        crude = row.crude.estimate - other.crude.estimate
+    label = {"learned": " (out of fold)", "regime": " (in-sample)"}.get(row.kind, "")
+    return Mark(row.value.label + label, gap.estimate, gap.low, gap.high, crude=crude, group=group)
+
+
+def _said(gap: ValueEstimate) -> str:
+    return f"{signed(gap.estimate, 3)} ({interval(gap.low, gap.high)})"

@@ -1,0 +1,114 @@
+"""Overlap, balance and the mapping to actions are counted; the ledger says what they come to."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cds_engine.assume.balance import balance, largest
+from cds_engine.assume.consistency import mapped
+from cds_engine.assume.ledger import ledger
+from cds_engine.assume.positivity import overlap, poor
+from cds_engine.estimate.stage import HistorySpec
+from cds_engine.estimate.trajectories import Trajectories
+
+
+def one_stage(n: int = 4000, steep: float = 1.0, **spec: object) -> Trajectories:
+    """A cohort in which those with large x get `b`; `b` is ruled out below x = -2."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=n)
+    chance = np.where(x < -2, 0.0, 1 / (1 + np.exp(-steep * x)))
+    action = np.where(rng.random(n) < chance, "b", "a")
+    frame = pd.DataFrame({"id": range(n), "x": x, "action_only": action,
+                          "y": x + rng.normal(size=n)})  # fmt: skip
+    only = HistorySpec(stage="only", variables=("x",), actions=("a", "b"),
+                       feasible={"b": "x >= -2"}, **spec)  # type: ignore[arg-type]  # fmt: skip
+    return Trajectories.from_wide(frame, [only], outcome="y")
+
+
+def test_what_is_ruled_out_is_no_violation_but_described() -> None:
+    [a, b], _ = overlap(one_stage())
+    assert a.ruled_out == 0
+    assert b.ruled_out == int(np.count_nonzero(one_stage().stages[0].columns["x"] < -2))
+    assert b.why == "x >= -2"
+    assert a.could == b.could == 4000 - b.ruled_out
+    assert a.took + b.took == a.could
+
+
+def test_overlap_counts_what_the_propensities_say() -> None:
+    trajectories = one_stage()
+    [_, b], [p] = overlap(trajectories)
+    h = trajectories.stages[0]
+    weights = 1 / p[h.action == 1, 1]
+    assert b.effective_n == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
+    assert b.largest_weight == pytest.approx(weights.max())
+    assert b.rare == pytest.approx(np.mean(p[h.feasible[:, 1], 1] < 0.05))
+
+
+def test_good_overlap_has_no_problem_and_poor_overlap_says_where() -> None:
+    assert poor(overlap(one_stage())[0]) == ()
+    problems = poor(overlap(one_stage(steep=6.0))[0])
+    assert len(problems) == 2
+    assert problems[1].startswith("stage only, b: ")
+    assert "had a chance below 5%" in problems[1]
+
+
+def test_few_who_count_are_a_problem_of_their_own() -> None:
+    [problem] = poor([one for one in overlap(one_stage(n=90))[0] if one.action == "a"])
+    assert "who took it count as" in problem
+
+
+def test_weighting_balances_what_differed() -> None:
+    trajectories = one_stage()
+    _, shares = overlap(trajectories)
+    before, after = largest(balance(trajectories, shares))
+    assert before > 0.3
+    assert after < 0.08
+
+
+def test_a_difference_is_in_standard_deviations_of_all_who_could() -> None:
+    trajectories = one_stage()
+    [a, b] = balance(trajectories, overlap(trajectories)[1])
+    x, h = trajectories.stages[0].columns["x"], trajectories.stages[0]
+    could = h.feasible[:, 1]
+    wanted = (x[h.action == 1].mean() - x[could].mean()) / x[could].std()
+    assert b.before == pytest.approx(wanted)
+    assert a.before < 0 < b.before
+
+
+def test_rows_that_map_to_no_action_or_to_several_are_counted() -> None:
+    [one] = mapped(one_stage(n=90), {"only": (6, 4)})
+    assert (one.one, one.none, one.several) == (90, 6, 4)
+    assert one.share == pytest.approx(0.9)
+
+
+def test_randomised_actions_are_exchangeable_by_design() -> None:
+    trajectories = one_stage(randomised={"a": 1, "b": 1})
+    overlaps, shares = overlap(trajectories)
+    entries = ledger(trajectories, mapped(trajectories), overlaps, balance(trajectories, shares))
+    assert entries[2].judgement == "by design"
+    assert "randomised" in entries[2].evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("gamma", "words"),
+    [(1.5, "by a factor of 1.50"), (float("inf"), "No strength of unmeasured confounding")],
+)
+def test_the_ledger_says_how_much_confounding_would_do_it(gamma: float, words: str) -> None:
+    trajectories = one_stage()
+    overlaps, shares = overlap(trajectories)
+    entries = ledger(
+        trajectories, mapped(trajectories), overlaps, balance(trajectories, shares),
+        adjusted_for=["Only x moves treatment."], flips_at=gamma,
+    )  # fmt: skip
+    assert entries[2].judgement == "supported"
+    assert words in entries[2].evidence[-1]
+    assert entries[0].document()["signed_by"] is None
+
+
+def test_incomplete_mapping_makes_consistency_doubtful() -> None:
+    trajectories = one_stage(n=90)
+    overlaps, shares = overlap(trajectories)
+    rows = mapped(trajectories, {"only": (10, 0)})
+    entries = ledger(trajectories, rows, overlaps, balance(trajectories, shares))
+    assert entries[0].judgement == "doubtful"
+    assert "10 to none" in entries[0].evidence[0]
