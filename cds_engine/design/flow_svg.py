@@ -74,7 +74,8 @@ class _Picture:
         body = [*self._rests(), *self._edges(), *self._coins(), *self._drawn_boxes(),
                 *self._chances(), *self._letters(), *self._heads()]  # fmt: skip
         legend, height = self._legend()
-        wide = max(self.right + 130, 860)
+        longest = max(map(len, memberships(self.design).values()))
+        wide = max(self.right + 60 + 9 * longest, 860)
         document = self.design.document
         title = f"{document.title}: flow of the trial"
         read_out = flow_text(self.design, self.counts, approximate=self.approximate)
@@ -180,7 +181,7 @@ class _Picture:
         for name, words in said:
             if name:
                 drawn.append(_text(SIDE, y, name, "bold"))
-            for line in textwrap.wrap(words, LEGEND):
+            for line in textwrap.wrap(words, LEGEND, break_on_hyphens=False):
                 drawn.append(_text(SIDE + (28 if name else 0), y, line))
                 y += LINE + 2
             y += 3

@@ -25,6 +25,9 @@ from cds_engine.design.smart import (
 )
 from cds_engine.errors import Fault
 
+MOST_REGIMES = 256
+"""A design with more embedded regimes is refused; few trials have more than eight."""
+
 _WORDS: Mapping[str, str] = {
     "missing": "this field is required",
     "extra_forbidden": "there is no such field here; remove it",
@@ -117,6 +120,9 @@ class Reader:
         self._check_responses()
         design = Design(document, self.randomisations, self.responses)
         self._check_labels()
+        if (count := design.regimes()) > MOST_REGIMES:
+            self._fault("stages", f"{count} embedded regimes are more than can be compared; at "
+                        f"most {MOST_REGIMES} are read, so randomise fewer groups")  # fmt: skip
         if not self.faults and document.assume is not None:
             self._check_assumptions(design, document.assume)
         if self.faults:

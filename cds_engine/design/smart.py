@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 from cds_engine.design.document import DesignDocument, ResponseDocument, StageDocument
 from cds_engine.errors import CDSError, DocumentError
@@ -86,6 +87,11 @@ class Design:
             here = self.randomisations.get(path[:step])
             product *= 1.0 if here is None else here.arms[path[step]]
         return product
+
+    def regimes(self, path: Path = ()) -> int:
+        """Return how many embedded regimes there are from a path on, without listing them."""
+        below = [self.regimes(child) for child in self.children(path)]
+        return prod(below) if path in self.responses or not below else sum(below)
 
     def arms(self, stage: int) -> tuple[str, ...]:
         """Return the arms of a stage, each once, in the order in which they are written."""

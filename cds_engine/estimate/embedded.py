@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+MOST_AT_ONCE = 500
+
+
 @dataclass(frozen=True)
 class EmbeddedValues:
     """The values of all embedded regimes of a trial.
@@ -67,10 +70,18 @@ class EmbeddedValues:
         Args:
             at_once: whether the intervals are to hold all together (max-t).
             random_state: seed of that.
+
+        Raises:
+            EstimationError: if there are more of them than can be made to hold at once.
         """
         pairs = tuple(one.minus(other) for one, other in combinations(self.values, 2))
         if not at_once or not pairs:
             return pairs
+        if len(pairs) > MOST_AT_ONCE:
+            raise EstimationError(
+                f"{len(pairs)} differences are too many to hold all at once (at most "
+                f"{MOST_AT_ONCE}); take those of the best set, or compare named regimes"
+            )
         return simultaneous(pairs, level=self.values[0].level, random_state=random_state)
 
     def best(self, *, level: float = 0.95, random_state: int = 0) -> BestSet:

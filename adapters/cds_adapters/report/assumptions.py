@@ -40,7 +40,7 @@ def overlap_chart(trajectories: Trajectories, shares: Sequence[Floats]) -> Chart
         trajectories: the data.
         shares: P(A_k = a | H_k) of each stage, (n, n_actions).
     """
-    edges = np.linspace(0, 1, BINS + 1)
+    edges: Floats = np.linspace(0, 1, BINS + 1)
     panels = []
     for h, p in zip(trajectories.stages, shares, strict=True):
         choice = h.decided & (h.feasible.sum(axis=1) > 1)
@@ -90,7 +90,7 @@ def weights_chart(
         whole = cumulative_weights(trajectories, places, shares)[-1][followers]
         panels.append((f"The regime as it is served: {count(len(whole))} followers", whole))
     most = max((float(values.max(initial=1.0)) for _, values in panels), default=1.0)
-    edges = MaxNLocator(30).tick_values(0, most * 1.001)
+    edges = np.asarray(MaxNLocator(30).tick_values(0, most * 1.001), dtype=np.float64)
     return histograms(
         "weights", "Weights: for how many each patient stands", tuple(edges),
         [Histogram(name, _binned(values, edges)) for name, values in panels], "Weight",
@@ -109,7 +109,7 @@ def sensitivity_chart(model: SensitivityModel, flips_at: float | None, words: Wo
     """Return the bounds of a difference as unmeasured confounding grows."""
     flip = flips_at if flips_at is not None and np.isfinite(flips_at) else None
     most = 3.0 if flip is None else max(1.5, 1 + 1.6 * (flip - 1))
-    gammas = MaxNLocator(16).tick_values(1.0, most)
+    gammas = np.asarray(MaxNLocator(16).tick_values(1.0, most), dtype=np.float64)
     gammas = np.round(gammas[gammas >= 1.0], 9)
     drawn = model.curve(tuple(map(float, gammas)))
     x, low, high = (tuple(map(float, drawn[name])) for name in ("gamma", "low", "high"))
@@ -120,7 +120,7 @@ def sensitivity_chart(model: SensitivityModel, flips_at: float | None, words: Wo
         [Curve(f"estimate {number(estimate, 3)}, with its bounds", x, (estimate,) * len(x), low,
                high)],
         "Gamma: factor by which an unmeasured cause shifts the odds of treatment",
-        f"Weighted difference{words.unit}", level=Line(0.0, ""),
+        f"Weighted difference{words.unit}", level=Line(0.0, ""), band="Bounds",
         at=[] if flip is None else [Line(flip, f"flips at {number(flip, 3)}")],
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
+from scipy.stats import norm
 
 from cds_adapters.report.charts import Box, Chart, Curve, Line, Mark, curves, diagram, forest
 from cds_adapters.report.numbers import count, interval, number
@@ -17,7 +18,6 @@ from cds_engine.estimate.study import LearnedStage, StudyDocument
 from cds_engine.estimate.trajectories import Trajectories
 from cds_engine.estimate.tree import Leaf, Node, Tree
 from cds_engine.vocabulary.kind import Kind
-from scipy.stats import norm
 
 EDGE = 0.01
 """Share of the patients beyond each end of a curve."""
@@ -116,7 +116,7 @@ def _along(part: _Part, variable: str, held: Mapping[str, Any], key: str, captio
         at=[Line(cut, f"cut {number(cut)}") for cut, _ in cuts],
     )  # fmt: skip
     told = "".join(
-        f"{action} and {part.form.reference} are equal at {variable} = {number(cut)}. "
+        f"Cut point: {action} and {part.form.reference} are equal at {variable} = {number(cut)}. "
         for cut, action in cuts
     ) or "No cut point lies in the range that is drawn. "  # fmt: skip
     reach = "Drawn from the 1st to the 99th percentile of these patients. "
@@ -199,8 +199,9 @@ def _tree(tree: Tree, words: Words, level: float, key: str) -> Shown:
     found = "" if tree.exact else (
         f"The search was not exhaustive: a better tree could gain up to {number(tree.gap)} a "
         "patient. ")  # fmt: skip
+    notes = " ".join(f"{_sentence(note)}." for note in tree.notes)
     caption = (f"{words.benefit}; each with its {level:.0%} interval, against the best other "
-               f"action of the leaf. {found}{'. '.join(_sentence(n) for n in tree.notes)}")  # fmt: skip
+               f"action of the leaf. {found}{notes}")  # fmt: skip
     return Shown(chart, caption)
 
 

@@ -1,6 +1,7 @@
 """Numbers are written the same in every table: four significant digits, never in powers of ten."""
 
 import math
+from collections.abc import Iterable
 
 DIGITS = 4
 MISSING = "not known"
@@ -25,15 +26,35 @@ def number(value: float | None, digits: int = DIGITS) -> str:
     return "0" if text in {"0", "-0"} else text.replace("-", MINUS)
 
 
-def signed(value: float | None, digits: int = DIGITS) -> str:
+def places_for(spans: Iterable[float]) -> int:
+    """Return how many decimals show the widest of some spans to three significant digits.
+
+    >>> places_for([0.5, 0.2]), places_for([40.0])
+    (3, 1)
+    """
+    widest = max((one for one in spans if math.isfinite(one)), default=0.0)
+    return min(12, max(0, 2 - math.floor(math.log10(widest)))) if widest > 0 else 3
+
+
+def decimal(value: float | None, places: int) -> str:
+    """Return a number with so many decimals, so that a column of them lines up."""
+    if value is None or not math.isfinite(value):
+        return number(value)
+    text = f"{value:.{places}f}"
+    return text.replace("-", MINUS) if float(text) else text.lstrip("-")
+
+
+def signed(value: float, places: int) -> str:
     """Return a difference, with its sign."""
-    text = number(value, digits)
-    return f"+{text}" if text[0].isdigit() and text != "0" else text
+    text = decimal(value, places)
+    return f"+{text}" if value > 0 and float(text) else text
 
 
-def interval(low: float, high: float) -> str:
-    """Return both ends of an interval."""
-    return f"{number(low)} to {number(high)}"
+def interval(low: float, high: float, places: int | None = None) -> str:
+    """Return both ends of an interval, with so many decimals where they are given."""
+    if places is None:
+        return f"{number(low)} to {number(high)}"
+    return f"{decimal(low, places)} to {decimal(high, places)}"
 
 
 def percent(share: float | None) -> str:

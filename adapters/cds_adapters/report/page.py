@@ -48,10 +48,15 @@ def _environment() -> Environment:
         "engine": cds_engine.__version__,
         "semantics": cds_engine.SEMANTICS_VERSION,
     }
-    environment.filters["drawn"] = _drawn
+    environment.filters |= {"drawn": _drawn, "sentence": _sentence}
     return environment
 
 
 def _drawn(chart: Chart) -> Markup:
     """Return the drawing itself; every name in it was escaped when it was written as XML."""
     return Markup(chart.svg)  # noqa: S704
+
+
+def _sentence(text: str) -> str:
+    """Return a text with its first letter large."""
+    return text[:1].upper() + text[1:]

@@ -36,7 +36,7 @@ from cds_adapters.report.drawing import (
     svg,
     wrapped,
 )
-from cds_adapters.report.numbers import count, interval, number
+from cds_adapters.report.numbers import count, decimal, interval, number, places_for
 
 Floats = NDArray[np.float64]
 _HEAT = LinearSegmentedColormap.from_list("heat", ["#ffffff", "#8fc1e0"])
@@ -45,6 +45,7 @@ _HEAT = LinearSegmentedColormap.from_list("heat", ["#ffffff", "#8fc1e0"])
 def curves(  # noqa: PLR0913 - what a chart shows and how, by name
     key: str, title: str, lines: Sequence[Curve], x_axis: str, y_axis: str, *,
     level: Line | None = None, at: Sequence[Line] = (), height: float = 330,
+    band: str = "Interval",
 ) -> Chart:  # fmt: skip
     """Return curves with their bands, each named at its end.
 
@@ -57,10 +58,11 @@ def curves(  # noqa: PLR0913 - what a chart shows and how, by name
         level: a horizontal line, such as no benefit.
         at: vertical lines, such as cut points.
         height: of the picture, in pixels.
+        band: what a band is called in the table.
     """
     labels = [wrapped(one.label, 20) for one in lines]
     with drawing(height) as figure:
-        axes = place(figure, 92, 34, room(labels) + 8, 62)
+        axes = place(figure, 92, 34, room(labels) + 8, 50)
         for turn, one in enumerate(lines):
             _curve(axes, one, turn)
         if level is not None:
@@ -76,9 +78,8 @@ def curves(  # noqa: PLR0913 - what a chart shows and how, by name
         axes.set_xlabel(wrapped(x_axis, 80))
         axes.set_ylabel(wrapped(y_axis, 34))
         drawn = svg(figure, key, title)
-    bands = any(one.low is not None for one in lines)
-    head = ("", x_axis, y_axis, *(("Interval",) if bands else ()))
-    return Chart(key, title, drawn, head, tuple(_curve_rows(lines, bands=bands)))
+    head, rows = _curve_table(lines, x_axis, y_axis, band)
+    return Chart(key, title, drawn, head, rows)
 
 
 def histograms(  # noqa: PLR0913 - as above
@@ -97,11 +98,13 @@ def histograms(  # noqa: PLR0913 - as above
         counted: what is counted.
         at: vertical lines.
     """
-    each = 104
-    with drawing(each * len(panels) + 96) as figure:
+    each = 116
+    both = any(panel.others is not None for panel in panels)
+    first = 34 if both or any(line.label for line in at) else 6
+    with drawing(each * len(panels) + first + 40) as figure:
         for turn, panel in enumerate(panels):
-            top = 36 + each * turn
-            bottom = 62 + each * (len(panels) - 1 - turn)
+            top = first + each * turn
+            bottom = 52 + each * (len(panels) - 1 - turn)
             axes = place(figure, 76, top + 22, 24, bottom)
             _histogram(axes, edges, panel)
             axes.set_title(panel.label)
@@ -113,7 +116,6 @@ def histograms(  # noqa: PLR0913 - as above
             axes.tick_params(labelbottom=last)
             if last:
                 axes.set_xlabel(axis)
-        both = any(panel.others is not None for panel in panels)
         if both:
             _key(figure, [(BLUE, f"up: {names[0]}"), (RED, f"down: {names[1]}")])
         figure.supylabel(f"Number of {counted}", fontsize=12.5, x=0.008)
@@ -273,11 +275,24 @@ def _end_labels(axes: Axes, lines: Sequence[Curve], labels: Sequence[str]) -> No
                       fontweight="bold", annotation_clip=False)  # fmt: skip
 
 
-def _curve_rows(lines: Sequence[Curve], *, bands: bool) -> Iterable[tuple[str, ...]]:
-    for one in lines:
-        for at, (x, y) in enumerate(zip(one.x, one.y, strict=True)):
-            ends = interval(one.low[at], one.high[at]) if one.low and one.high else ""
-            yield (one.label, number(x), number(y), *((ends,) if bands else ()))
+def _curve_table(
+    lines: Sequence[Curve], x_axis: str, y_axis: str, band: str
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return a row for each point; a single curve is named in the head."""
+    bands = any(one.low is not None for one in lines)
+    ends = [v for one in lines for side in (one.y, one.low, one.high) for v in side or ()]
+    places = places_for([max(ends) - min(ends)]) if ends else 0
+    rows = [row for one in lines for row in _curve_rows(one, places, bands=bands)]
+    tail = (band,) if bands else ()
+    if len(lines) == 1:
+        return (x_axis, f"{y_axis}, {lines[0].label}", *tail), tuple(row[1:] for row in rows)
+    return ("", x_axis, y_axis, *tail), tuple(rows)
+
+
+def _curve_rows(one: Curve, places: int, *, bands: bool) -> Iterable[tuple[str, ...]]:
+    for at, (x, y) in enumerate(zip(one.x, one.y, strict=True)):
+        ends = interval(one.low[at], one.high[at], places) if one.low and one.high else ""
+        yield (one.label, number(x), decimal(y, places), *((ends,) if bands else ()))
 
 
 def _histogram(axes: Axes, edges: Sequence[float], panel: Histogram) -> None:

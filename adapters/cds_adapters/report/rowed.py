@@ -9,9 +9,9 @@ from matplotlib.ticker import FixedLocator
 from cds_adapters.report.axes import above, ends_of, finish_x, known
 from cds_adapters.report.chart import BalanceRow, Bar, Chart, Line, Mark
 from cds_adapters.report.drawing import BLUE, FAINT, INK, RED, drawing, place, room, svg, wrapped
-from cds_adapters.report.numbers import interval, number
+from cds_adapters.report.numbers import decimal, interval, number, places_for
 
-ROW, HEADING, LABEL = 27, 30, 30
+ROW, HEADING, LABEL = 27, 30, 36
 """Pixels of a row and of a heading, and characters of a label before it is broken."""
 
 
@@ -34,21 +34,25 @@ def forest(
     labels = [wrapped(mark.label, LABEL) for mark in marks]
     rows, headings, height = _rows(labels, [mark.group for mark in marks])
     crude = any(known(mark.crude) for mark in marks)
-    with drawing(height + 92) as figure:
+    places = places_for(mark.high - mark.low for mark in marks)
+    said = [_said(mark, places) for mark in marks]
+    with drawing(height + 80) as figure:
         left = room([*labels, *(name for _, name in headings)])
-        axes = place(figure, left, 34, 190, 58)
+        axes = place(figure, left, 34, 12 + 7.4 * max(map(len, said)), 46)
         _rowed(axes, rows, labels, headings, height)
         for y, mark in zip(rows, marks, strict=True):
             _forest_row(axes, y, mark)
         if reference is not None:
             axes.axvline(reference.at, color=INK, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
             above(axes, reference)
-        _numbers_beside(axes, rows, marks)
+        _numbers_beside(axes, rows, said)
         finish_x(axes, axis)
         _named(axes, [("o", names[0], True), *([("D", names[1], False)] if crude else [])])
         drawn = svg(figure, key, title)
     head = ("", "Estimate", "Interval", *((names[1],) if crude else ()), *extra_head)
-    table = tuple(_forest_cells(mark, crude=crude, grouped=bool(headings)) for mark in marks)
+    table = tuple(
+        _forest_cells(mark, places, crude=crude, grouped=bool(headings)) for mark in marks
+    )
     return Chart(key, title, drawn, head, table)
 
 
@@ -104,7 +108,7 @@ def love(
     """
     labels = [wrapped(one.label, LABEL) for one in rows]
     places, headings, height = _rows(labels, [one.group for one in rows], step=22)
-    with drawing(height + 92) as figure:
+    with drawing(height + 80) as figure:
         axes = place(figure, room([*labels, *(n for _, n in headings)]), 34, 24, 58)
         _rowed(axes, places, labels, headings, height)
         axes.axvspan(-limit, limit, color="#eef1f4", linewidth=0, zorder=0)
@@ -115,11 +119,11 @@ def love(
             axes.plot([one.after], [y], "o", color=BLUE, markersize=8, zorder=3)
         wide = max([2.5 * limit, *(abs(v) * 1.08 for one in rows for v in (one.before, one.after))])
         axes.set_xlim(-wide, wide)
-        finish_x(axes, f"{axis}; shaded: within {number(limit)}")
+        finish_x(axes, f"{axis}\nShaded: within {number(limit)}")
         _named(axes, [("o", "After weighting", True), ("D", "Before weighting", False)])
         drawn = svg(figure, key, title)
     head = ("Of", "Column", "Before weighting", "After weighting")
-    table = tuple((one.group, one.label, number(one.before, 3), number(one.after, 3))
+    table = tuple((one.group, one.label, decimal(one.before, 3), decimal(one.after, 3))
                   for one in rows)  # fmt: skip
     return Chart(key, title, drawn, head, table)
 
@@ -168,21 +172,24 @@ def _forest_row(axes: Axes, y: float, mark: Mark) -> None:
     axes.plot([mark.estimate], [y], "o", color=BLUE, markersize=8.5, zorder=3)
 
 
-def _numbers_beside(axes: Axes, rows: Sequence[float], marks: Sequence[Mark]) -> None:
-    for y, mark in zip(rows, marks, strict=True):
-        words = wrapped(mark.note or "refused", 26)
-        if known(mark.estimate):
-            words = f"{number(mark.estimate)} ({interval(mark.low, mark.high)})"
+def _said(mark: Mark, places: int) -> str:
+    if not known(mark.estimate):
+        return wrapped(mark.note or "refused", 26)
+    return f"{decimal(mark.estimate, places)} ({interval(mark.low, mark.high, places)})"
+
+
+def _numbers_beside(axes: Axes, rows: Sequence[float], said: Sequence[str]) -> None:
+    for y, words in zip(rows, said, strict=True):
         axes.annotate(words, (1, y), (10, 0), xycoords=("axes fraction", "data"), va="center",
                       textcoords="offset points", annotation_clip=False, fontsize=12)  # fmt: skip
 
 
-def _forest_cells(mark: Mark, *, crude: bool, grouped: bool) -> tuple[str, ...]:
+def _forest_cells(mark: Mark, places: int, *, crude: bool, grouped: bool) -> tuple[str, ...]:
     label = f"{mark.group}: {mark.label}" if grouped and mark.group else mark.label
     cells = (mark.note or "refused", "")
     if known(mark.estimate):
-        cells = (number(mark.estimate), interval(mark.low, mark.high))
-    beside = (number(mark.crude) if known(mark.crude) else "none",) if crude else ()
+        cells = (decimal(mark.estimate, places), interval(mark.low, mark.high, places))
+    beside = (decimal(mark.crude, places) if known(mark.crude) else "none",) if crude else ()
     return (label, *cells, *beside, *mark.extra)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cds_adapters.report.charts import Chart, Line, Mark, forest
-from cds_adapters.report.numbers import count, interval, number, signed
+from cds_adapters.report.numbers import count, interval, number, places_for, signed
 from cds_adapters.report.words import Words
 from cds_engine.errors import EstimationError
 from cds_engine.estimate.comparison import Compared, ValueTable
@@ -58,21 +58,21 @@ def best_fixed(values: ValueTable) -> Compared | None:
     return next(row for row in values.rows if row.value.label == label)
 
 
-def answers(values: ValueTable, words: Words) -> list[tuple[str, str, str]]:
-    """Return the main differences: of what, the number with its interval, and what it says."""
+def answers(values: ValueTable, words: Words) -> list[tuple[str, str, str, str]]:
+    """Return the main differences: of what, the number, its interval, and what it says."""
     learned = values.rows[0].value
     best = best_fixed(values)
-    found = []
+    found: list[tuple[str, str, str, str]] = []
     for other in (values.usual, *([best.value] if best else [])):
         gap = learned.minus(other)
         found.append(
-            (f"{learned.label}, valued out of fold, minus {other.label}", _said(gap),
+            (f"{learned.label}, valued out of fold, minus {other.label}", *_said(gap),
              verdict(gap, words.better))
         )  # fmt: skip
     served = values.rows[1].value.minus(values.usual)
     told = f"{verdict(served, words.better)} In-sample: it looks better than it is."
     return [*found, (f"{values.rows[1].value.label} minus {values.usual.label}",
-                     _said(served), told)]  # fmt: skip
+                     *_said(served), told)]  # fmt: skip
 
 
 def verdict(gap: ValueEstimate, better: str) -> str:
@@ -88,7 +88,7 @@ def verdict(gap: ValueEstimate, better: str) -> str:
 
 def weight_rows(rows: Sequence[Compared]) -> list[tuple[str, ...]]:
     """Return for each regime who followed it and what their weights look like."""
-    found = []
+    found: list[tuple[str, ...]] = []
     for row in rows:
         one, weights = row.value, row.value.weights
         if weights is None:
@@ -122,5 +122,7 @@ def _gap(row: Compared, other: Compared, group: str) -> Mark:
     return Mark(row.value.label + label, gap.estimate, gap.low, gap.high, crude=crude, group=group)
 
 
-def _said(gap: ValueEstimate) -> str:
-    return f"{signed(gap.estimate, 3)} ({interval(gap.low, gap.high)})"
+def _said(gap: ValueEstimate) -> tuple[str, str]:
+    places = places_for([gap.high - gap.low])
+    ends = interval(gap.low, gap.high, places)
+    return signed(gap.estimate, places), f"{gap.level:.0%} interval {ends}"

@@ -146,7 +146,7 @@ def test_a_formula_that_promises_too_much_is_a_finding(written: Any) -> None:
                      id="nowhere to write"),
         pytest.param(["embedded", DESIGN, "nowhere.csv"], 3, "cannot be read as a table",
                      id="no table"),
-        pytest.param(["embedded", DESIGN, "x.csv", "--level", "2"], 2, "--level 2 is no probability",
+        pytest.param(["embedded", DESIGN, "x.csv", "--level", "2"], 2, "2 is no probability",
                      id="level"),
         pytest.param(["power", DESIGN, "--one", "coaching, gym"], 2, "name two embedded regimes",
                      id="half a pair"),

@@ -172,6 +172,19 @@ def test_all_faults_are_told_at_once() -> None:
     assert len(faults(document)) == 3
 
 
+def test_more_regimes_than_can_be_compared_are_refused_without_listing_them() -> None:
+    groups = ["responders", "non-responders"]
+    stages, paths = second(), ["a", "b"]
+    response: dict[str, Any] = {}
+    for number in range(1, 7):
+        response |= {path: {**RESPONSE, "column": f"responder_{number}"} for path in paths}
+        made = [again(path, who, "c", "d") for path in paths for who in groups]
+        stages[number:] = [{"stage": f"stage_{number}", "randomise": made}]
+        paths = [f"{one['after']} > {one['who']} > c" for one in made]
+    [said] = faults(a_design(stages=stages, response=response))
+    assert "embedded regimes are more than can be compared; at most 256" in said
+
+
 def test_a_ratio_is_shared_out_and_a_design_without_response_is_read() -> None:
     stages = second(again("a", "all", "c", "d", "e"))
     design = read_design(a_design(stages=stages, response={}))

@@ -33,6 +33,12 @@ def test_the_regimes_are_those_found_by_hand(document: Document, labels: list[st
     assert [one.label for one in embedded_regimes(read_design(document))] == labels
 
 
+@pytest.mark.parametrize("document", [a_design(), eight_sequences(), three_arms(), three_stages()])
+def test_the_regimes_can_be_counted_without_listing_them(document: Document) -> None:
+    design = read_design(document)
+    assert design.regimes() == len(embedded_regimes(design))
+
+
 def test_a_regime_is_said_in_words_and_as_rules() -> None:
     design = read_design({**a_design(), "labels": {"a": "an app", "c": "a coach"}})
     one = regime_named(design, "a, c")

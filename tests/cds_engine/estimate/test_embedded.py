@@ -241,6 +241,18 @@ def test_responders_are_told_by_the_criterion_where_the_table_has_no_column() ->
     assert [v.estimate for v in told.values] == [v.estimate for v in read.values]
 
 
+def test_more_differences_than_can_hold_at_once_are_refused() -> None:
+    document = eight_sequences()
+    for one in document["stages"][1]["randomise"]:
+        one["arms"] = dict.fromkeys("cdef", 1)
+    found = embedded_values(a_trial(document, 900), read_design(document))
+    assert len(found.contrasts()) == 496
+    document["stages"][1]["randomise"][0]["arms"]["g"] = 1
+    more = embedded_values(a_trial(document, 900), read_design(document))
+    with pytest.raises(EstimationError, match="630 differences are too many to hold all at once"):
+        more.contrasts(at_once=True)
+
+
 def test_the_counts_add_up_along_every_branch() -> None:
     rows = read_smart(a_trial(three_stages()), read_design(three_stages()))
     counts = rows.counts()
