@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup demo serve check test test-slow bench build clean lock
+.PHONY: setup demo serve check test test-slow test-spark has-java bench build clean lock
 
 setup: $(INSTALLED)
 
@@ -34,6 +34,20 @@ test: check
 test-slow: setup
 	$(BIN)/pytest -q -m slow
 
+# Spark is large and needs Java 17 or newer, so that it and its tests live by themselves.
+test-spark: has-java .venv-spark/.installed
+	.venv-spark/bin/pytest -q -m spark tests/cds_adapters/bulk
+
+has-java:
+	@"$${JAVA_HOME:+$$JAVA_HOME/bin/}java" -version >/dev/null 2>&1 \
+		|| { echo "Spark needs Java 17 or newer; install it, or set JAVA_HOME" >&2; exit 2; }
+
+.venv-spark/.installed: pyproject.toml constraints.txt
+	test -x .venv-spark/bin/python || $(PYTHON) -m venv .venv-spark
+	PIP_CONSTRAINT=constraints.txt .venv-spark/bin/python -m pip install --quiet \
+		--disable-pip-version-check --editable '.[dev,spark]'
+	@touch $@
+
 # The peer healthchain wants other versions of our own dependencies, so it lives by itself.
 bench: setup
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
@@ -47,4 +61,4 @@ build: setup
 		--no-deps --wheel-dir dist .
 
 clean:
-	rm -rf $(VENV) .venv-healthchain dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-healthchain .venv-spark dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,6 +1,30 @@
-"""What holds for every test: properties are judged by what they find, not by the clock."""
+"""What holds for every test: no clock judges a property, and no bundle is read twice."""
 
+from collections.abc import Iterator, Mapping
+from functools import cache
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from cds_adapters.storage import shelf
+from cds_engine.bundle.model import RuleBundle
 
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def each_bundle_is_read_once() -> Iterator[None]:
+    """Keep what was read under its exact bytes: a rule bundle never changes, and YAML is slow."""
+    read = shelf.read_bundle
+
+    @cache
+    def read_once(files: frozenset[tuple[str, bytes]], cases_later: bool) -> RuleBundle:
+        return read(dict(files), cases_later=cases_later)
+
+    def read_bundle(files: Mapping[str, bytes], *, cases_later: bool = False) -> RuleBundle:
+        return read_once(frozenset(files.items()), cases_later)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shelf, "read_bundle", read_bundle)
+        yield

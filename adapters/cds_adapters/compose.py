@@ -53,7 +53,7 @@ def compose(site: Site) -> FastAPI:
 
 def _composed(site: Site) -> FastAPI:
     clock = clock_of(site)
-    shelf = Shelf(site.rules or shipped_rules())
+    shelf = Shelf(site.rules or shipped_rules(), cases_later=True)
     regimes = {bundle.identity: Regime(bundle) for bundle in shelf}
     served = [regimes[bundle.identity] for bundle in shelf.newest()]
     engine = open_database(site.database)

@@ -1,8 +1,9 @@
 """A rule bundle that has been checked: nothing in it can be ill-typed, unknown or half-written."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from cds_engine.bundle import document as doc
 from cds_engine.bundle.document import BundleDocument, CasesDocument
@@ -154,7 +155,7 @@ class Derived:
     text: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class RuleBundle:
     """A regime in one version, checked and ready to decide.
 
@@ -163,6 +164,7 @@ class RuleBundle:
         derived: in an order in which each reads only what stands before it.
         kinds: every variable's type, derived ones included.
         notes: what is allowed but worth a look, such as a variable that nothing reads.
+        read_cases: reads the cases and checks them.
     """
 
     document: BundleDocument
@@ -173,8 +175,17 @@ class RuleBundle:
     derived: tuple[Derived, ...]
     safeguards: tuple[Safeguard, ...]
     stages: tuple[Stage, ...]
-    cases: CasesDocument | None = None
     notes: tuple[str, ...] = ()
+    read_cases: Callable[[], CasesDocument | None] = lambda: None
+
+    @cached_property
+    def cases(self) -> CasesDocument | None:
+        """The authors' cases; None without any. They decide nothing, so serving never reads them.
+
+        Raises:
+            RuleBundleError: if they have faults and the bundle was read without looking at them.
+        """
+        return self.read_cases()
 
     @property
     def regime(self) -> str:

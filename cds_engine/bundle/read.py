@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -20,25 +21,51 @@ FILES = frozenset({"bundle.yaml", "cases.yaml", "README.md", "evidence.json"})
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def read_bundle(files: Mapping[str, bytes]) -> RuleBundle:
+def read_bundle(files: Mapping[str, bytes], *, cases_later: bool = False) -> RuleBundle:
     """Check the files of one rule bundle and return it, ready to decide.
 
     Args:
         files: file name -> exact bytes; ``bundle.yaml`` is required.
+        cases_later: leave the cases until somebody asks for them. They decide nothing, and reading
+            them takes longer than all the rest.
 
     Raises:
         RuleBundleError: lists every fault found.
     """
     _refuse_strange_files(files)
+    written = files.get("cases.yaml")
+    if cases_later and written is not None:
+        return _checked(files, _document("bundle.yaml", files["bundle.yaml"], BundleDocument))
     document, cases = _documents(files)
+    found = _checked(files, document, cases)
+    return found if cases is None else replace(found, read_cases=lambda: cases)
+
+
+def _checked(
+    files: Mapping[str, bytes], document: BundleDocument, cases: CasesDocument | None = None
+) -> RuleBundle:
+    """Compile a document, and check the cases that are given; else leave them for later."""
     compiler = Compiler(document)
     parts = compiler.compile()
     if cases is not None:
         compiler.check_cases(cases)
+    _refuse_faults(document, compiler)
+    manifest = manifest_of(files)
+
+    def read_cases() -> CasesDocument | None:
+        if "cases.yaml" not in files:
+            return None
+        found = _document("cases.yaml", files["cases.yaml"], CasesDocument)
+        compiler.check_cases(found)
+        _refuse_faults(document, compiler)
+        return found
+
+    return RuleBundle(document, digest_of(manifest), manifest, *parts, compiler.notes(), read_cases)
+
+
+def _refuse_faults(document: BundleDocument, compiler: Compiler) -> None:
     if compiler.faults:
         raise RuleBundleError(f"rule bundle {document.regime}@{document.version}", compiler.faults)
-    manifest = manifest_of(files)
-    return RuleBundle(document, digest_of(manifest), manifest, *parts, cases, compiler.notes())
 
 
 def _refuse_strange_files(files: Mapping[str, bytes]) -> None:

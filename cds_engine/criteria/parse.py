@@ -6,7 +6,9 @@ declared, every number is compared in one unit, every label can occur.
 
 import ast
 import difflib
+import io
 import re
+import tokenize
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
@@ -83,7 +85,7 @@ def _tree(text: str) -> ast.expr:
             f"{text!r} is not a criterion ({_why_unreadable(text, error)}); {cure}"
         ) from error
     _refuse_costly(tree)
-    _refuse_hidden(text, tree)
+    _refuse_hidden(text)
     return tree
 
 
@@ -110,17 +112,21 @@ def _why_unreadable(text: str, error: Exception) -> str:
     return error.msg if isinstance(error, SyntaxError) else "it is nested too deeply"
 
 
-def _refuse_hidden(text: str, tree: ast.expr) -> None:
+def _refuse_hidden(text: str) -> None:
     """Refuse what a reader sees and the grammar does not: comments, letters that look alike."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            text = text.replace(node.value, "", 1)
-    if "#" in text:
+    if text.isascii() and "#" not in text:
+        return
+    inner = text.strip()
+    tokens = tokenize.generate_tokens(io.StringIO(inner, newline=None).readline)
+    unquoted = [token for token in tokens if token.type != tokenize.STRING]
+    if any(token.type == tokenize.COMMENT for token in unquoted):
         raise CriterionError(
             "a criterion has no comments, and nothing after # would count; use `because`"
         )
-    if not text.isascii():
-        strange = next(character for character in text if not character.isascii())
+    around = text.partition(inner)[::2]
+    seen = "".join([*around, *(token.string for token in unquoted)])
+    if not seen.isascii():
+        strange = next(character for character in seen if not character.isascii())
         raise CriterionError(
             f"{strange!a} looks like something else; names and signs are plain ASCII, and a label "
             "with other letters stands in quotes"

@@ -10,6 +10,7 @@ from hashlib import blake2b
 
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.replay.engine import Asked, Decided, HistoryEngine, ScalarEngine
+from cds_engine.replay.in_force import in_force
 from cds_engine.replay.outcome import Measured, OutcomeFinder
 from cds_engine.replay.points import Patient, Point, decision_points, settled
 from cds_engine.replay.settings import ReplayError, ReplaySettings
@@ -72,7 +73,8 @@ def replay_shard(
     if not 1 <= len(bundles) <= 2:
         raise ReplayError(f"a replay takes one rule bundle or two, not {len(bundles)}")
     ordered = sorted(patients, key=lambda patient: (place_of(patient.key), patient.key))
-    return _Shard(ordered, bundles, settings, engine or ScalarEngine()).replay()
+    asked = [in_force(bundle) for bundle in bundles]
+    return _Shard(ordered, asked, settings, engine or ScalarEngine()).replay()
 
 
 class _Shard:

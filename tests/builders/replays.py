@@ -11,7 +11,7 @@ import zstandard
 from builders.records import a_bundle, a_document, a_person, files_of
 
 from cds_adapters.bulk.request import ReplayRequest
-from cds_adapters.bulk.run import ReplayResult, replay
+from cds_adapters.bulk.run import Progress, ReplayResult, in_silence, replay
 from cds_adapters.fhir.samples import sample_patients, to_json, to_ndjson, to_transaction_bundle
 from cds_engine.history.event import Event, Record
 from cds_engine.replay.points import Patient
@@ -59,12 +59,12 @@ def bundles(folder: Path, count: int = 14) -> Path:
     return write(folder, {f"{p.id}.json": to_json(to_transaction_bundle(p)) for p in patients})
 
 
-def run(data: Path | str, out: Path, **given: Any) -> ReplayResult:
+def run(data: Path | str, out: Path, progress: Progress = in_silence, **given: Any) -> ReplayResult:
     """Replay an export by the stepped care that ships, at the end of each encounter."""
     given.setdefault("bundles", (bundle_files(),))
     given.setdefault("settings", AT_END)
     given.setdefault("complete", COMPLETE)
-    return replay(ReplayRequest(data=str(data), out=out, **given))
+    return replay(ReplayRequest(data=str(data), out=out, **given), progress)
 
 
 def rows_of(out: Path) -> list[Json]:

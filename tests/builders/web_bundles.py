@@ -143,7 +143,8 @@ description: {bad}
 source: {bad}
 aim: {{outcome: {bad}, unit: {bad}, better: lower, because: {bad}}}
 about: {{developer: {bad}, contact: {bad}, funding: {bad}, intended_use: {bad}, cautions: [{bad}],
-        intended_users: {bad}, time_criticality: {bad}, citations: [{bad}], evidence_date: {bad}}}
+        intended_users: {bad}, time_criticality: {bad}, citations: [{bad}],
+        evidence_date: "2024-05-01"}}
 population: level > 0
 variables:
   level: {{from: observation, codes: ["snomed|<b>x</b>"], unit: "<i>u</i>", label: {bad},

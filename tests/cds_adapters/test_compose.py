@@ -9,6 +9,7 @@ import httpx
 import pytest
 from builders.audit import a_record, change, open_store
 from builders.live_service import STEPPED_CARE, ask, kept_in, live
+from builders.shipped import RULES
 
 from cds_adapters.clock import parse_instant, system_clock
 from cds_adapters.compose import clock_of, compose
@@ -34,7 +35,8 @@ def client(database: str) -> Iterator[httpx.Client]:
 
 
 def test_everything_answers(client: httpx.Client) -> None:
-    regimes = {"hypertension-stepped-care", "hypertension-fixed-protocol", "activity-coaching-gym"}
+    regimes = {folder.name for folder in RULES.iterdir()}
+    assert len(regimes) >= 7
     services = {service["id"] for service in client.get("/cds-services").json()["services"]}
     assert {f"{regime}-patient-view" for regime in regimes} <= services
     health = client.get("/health")

@@ -41,7 +41,7 @@ class Job:
     codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     time_zone: str = "UTC"
     gaps: Mapping[str, str] = field(default_factory=dict)
-    engine: str = "scalar"
+    engine: str = "columnar"
 
     def rules(self) -> tuple[RuleBundle, ...]:
         """Return the rule bundles, ready to decide; each process reads them once."""

@@ -28,6 +28,7 @@ class ReplayRequest:
         bundles: the files of the version to replay, and of at most one more.
         out: the folder for what comes out.
         jobs: how many processes; has no say in what comes out, nor have ``shards``.
+        master: of the Spark that does the work; None for this machine. It has no say either.
         max_damaged: the share of damaged lines above which nothing is made of the rest.
         complete: types of resources of which there is none though the export is complete.
         accept_cut: go on without what a file that ends too early may have held.
@@ -44,7 +45,8 @@ class ReplayRequest:
     accept_cut: bool = False
     codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     time_zone: str = "UTC"
-    engine: str = "scalar"
+    engine: str = "columnar"
+    master: str | None = None
 
     def shards_for(self, export: Export) -> int:
         """Return into how many shards the patients are divided: as few as memory allows."""
@@ -73,6 +75,7 @@ class ReplayRequest:
                 "bundles": [[[n, sha256(b).hexdigest()] for n, b in fs] for fs in self.bundles],
                 "settings": self.plain_settings(),
                 "shards": self.shards_for(export),
+                "spark": self.master is not None,
             }
         )
 

@@ -6,6 +6,7 @@ Whatever is done is on disk. A run that was killed goes on from there, and comes
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -65,6 +66,50 @@ class ReplayResult:
     survey: Survey
 
 
+class Team(Protocol):
+    """Does the work of a replay, on one machine or on many."""
+
+    def scan(self, job: Job, numbers: Sequence[int], /) -> Iterator[int]:
+        """Scan files; yield the number of each when it is done. All reports are there at the end.
+
+        The numbers come with the largest file first.
+        """
+
+    def decide(
+        self, job: Job, scans: Sequence[Scanned], shards: Sequence[int], /
+    ) -> Iterator[tuple[int, int]]:
+        """Replay shards; yield the number of each when its rows and its report are there."""
+
+
+class OneMachine:
+    """Does the work in one process or several of this machine."""
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+
+    def scan(self, job: Job, numbers: Sequence[int]) -> Iterator[int]:
+        """Scan files; what can matter is laid out in the job's folder."""
+        return _in_parallel(self._jobs, scan_file, job, numbers)
+
+    def decide(
+        self, job: Job, scans: Sequence[Scanned], shards: Sequence[int]
+    ) -> Iterator[tuple[int, int]]:
+        """Replay shards from the job's folder."""
+        _make_ready(job, scans)
+        return _in_parallel(self._jobs, replay_one, job, shards)
+
+
+@contextmanager
+def _team(request: ReplayRequest) -> Iterator[Team]:
+    if request.master is None:
+        yield OneMachine(request.jobs)
+        return
+    from cds_adapters.bulk.spark import spark_team  # noqa: PLC0415 - optional
+
+    with spark_team(request.master) as team:
+        yield team
+
+
 def replay(request: ReplayRequest, progress: Progress = in_silence) -> ReplayResult:
     """Replay an export; write ``decisions.parquet``, ``manifest.json`` and what goes with them.
 
@@ -73,12 +118,12 @@ def replay(request: ReplayRequest, progress: Progress = in_silence) -> ReplayRes
     """
     export = find_export(request.data)
     job = _job(request, export)
-    _prepare(request, export, job)
-    scans = _scan_all(request, job, progress)
-    _refuse_damaged(request, scans, [])
-    job, lacks = _completed(request, job, scans)
-    _make_ready(job, scans)
-    reports = _replay_all(request, job, progress)
+    with _team(request) as team:
+        _prepare(request, export, job)
+        scans = _scan_all(team, job, progress)
+        _refuse_damaged(request, scans, [])
+        job, lacks = _completed(request, job, scans)
+        reports = _replay_all(team, job, scans, progress)
     rejects = _refuse_damaged(request, scans, reports)
     return _finish(request, job, scans, reports, rejects, lacks)
 
@@ -113,7 +158,7 @@ def _prepare(request: ReplayRequest, export: Export, job: Job) -> None:
         ) from fault
 
 
-def _scan_all(request: ReplayRequest, job: Job, progress: Progress) -> list[Scanned]:
+def _scan_all(team: Team, job: Job, progress: Progress) -> list[Scanned]:
     sizes = [file.size for file in job.export.files]
     numbers = range(len(sizes))
     todo = [number for number in numbers if not is_scanned(job, number)]
@@ -121,7 +166,7 @@ def _scan_all(request: ReplayRequest, job: Job, progress: Progress) -> list[Scan
     progress("reading", done, total)
     # the largest files first, so that no process is left alone with one at the end
     ordered = sorted(todo, key=lambda number: -sizes[number])
-    for number in _in_parallel(request.jobs, scan_file, job, ordered):
+    for number in team.scan(job, ordered):
         done += sizes[number]
         progress("reading", done, total)
     return [read_report(job.spill(number)) for number in numbers]
@@ -157,11 +202,13 @@ def _make_ready(job: Job, scans: Sequence[Scanned]) -> None:
     write_whole(mark, b"")
 
 
-def _replay_all(request: ReplayRequest, job: Job, progress: Progress) -> list[ShardReport]:
+def _replay_all(
+    team: Team, job: Job, scans: Sequence[Scanned], progress: Progress
+) -> list[ShardReport]:
     todo = [shard for shard in range(job.shards) if shard_report(job, shard) is None]
     done = job.shards - len(todo)
     progress("deciding", done, job.shards)
-    for _ in _in_parallel(request.jobs, replay_one, job, todo):
+    for _ in team.decide(job, scans, todo):
         done += 1
         progress("deciding", done, job.shards)
     found = [shard_report(job, shard) for shard in range(job.shards)]

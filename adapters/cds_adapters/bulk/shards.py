@@ -12,10 +12,14 @@ from cds_adapters.bulk.patients import ShardReader
 from cds_adapters.bulk.rejects import Reject
 from cds_adapters.bulk.spill import write_whole
 from cds_adapters.bulk.vocabulary import survey
+from cds_engine.replay.columnar import ColumnarEngine
 from cds_engine.replay.engine import HistoryEngine, ScalarEngine
 from cds_engine.replay.shard import replay_shard
 
-ENGINES: Mapping[str, Callable[[], HistoryEngine]] = {"scalar": ScalarEngine}
+ENGINES: Mapping[str, Callable[[], HistoryEngine]] = {
+    "columnar": ColumnarEngine,
+    "scalar": ScalarEngine,
+}
 """Name -> engine; all give the same answers."""
 
 

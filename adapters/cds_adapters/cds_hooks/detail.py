@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from cds_adapters.cds_hooks.markdown import code, escape
 from cds_adapters.cds_hooks.phrases import Line, Phrases
+from cds_adapters.gain import gain_words
 from cds_engine.bundle.document import Scores
 from cds_engine.bundle.model import (
     Branch,
@@ -63,11 +64,17 @@ class DetailWriter:
         """Yield the sections on a decision: why, basis, path, alternatives, what was missing."""
         names = self.names(decision)
         yield from self._why(decision)
+        yield from self._gain(decision)
         yield from self.basis(names, decision, history)
         yield from self._path(decision)
         yield from self._options(decision)
         said = {name for reason in decision.reasons for name in reason.variables}
         yield from self.gaps([name for name in names if name not in said], history)
+
+    def _gain(self, decision: Decision) -> Iterator[str]:
+        lines = [f"- {escape(line)}" for line in gain_words(self.bundle, decision)]
+        if lines:
+            yield "\n".join(["**What the data said of such patients**\n", *lines])
 
     def barred(
         self, guard: Safeguard, verdict: Verdict, trace: Trace, decision: Decision, history: History

@@ -81,7 +81,24 @@ Recheck = Annotated[
     float, typer.Option(help="Share of rows decided again by the scalar evaluator.")
 ]
 Seed = Annotated[int, typer.Option(help="Draws those rows.")]
+Engine = Annotated[
+    str, typer.Option(help="`joblib`, processes of this machine; or `spark`, see --master.")
+]
+Master = Annotated[
+    str | None,
+    typer.Option(help="Spark's master: local[2], spark://host:7077, yarn or k8s://..."),
+]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes; they change nothing but the time.")]
+By = Annotated[
+    list[str] | None,
+    typer.Option("--by", help="A variable whose subgroups are looked at; repeatable."),
+]
+AdjustFor = Annotated[
+    list[str] | None,
+    typer.Option(help="Adjust for these variables alone, rather than for all; repeatable."),
+]
+LeastN = Annotated[float, typer.Option(min=1, help="Refuse a value of fewer effective followers.")]
+SmallCell = Annotated[int, typer.Option(min=1, help="Hold back counts of subgroups below this.")]
 MaxDamaged = Annotated[
     float, typer.Option(min=0, max=1, help="Share of damaged lines above which the run ends.")
 ]
@@ -335,6 +352,8 @@ def cohort(
     data_until: DataUntil = None,
     recheck: Recheck = 0.01,
     seed: Seed = 0,
+    engine: Engine = "joblib",
+    master: Master = None,
     jobs: Jobs = 1,
     max_damaged: MaxDamaged = 0.01,
     complete: Complete = None,
@@ -353,7 +372,7 @@ def cohort(
     options = Options(
         classes or [], types or [], instant, offset, first, last, every, window, horizon,
         horizon_from, tolerance, data_until, recheck, seed, jobs, max_damaged, complete or [],
-        accept_cut,
+        accept_cut, engine, master,
     )  # fmt: skip
     raise typer.Exit(run(data, bundle, out, rules, site, options, as_json=as_json))
 
@@ -378,8 +397,14 @@ def replay(
     horizon_from: HorizonFrom = "decision",
     tolerance: Tolerance = None,
     data_until: DataUntil = None,
+    by: By = None,
+    adjust_for: AdjustFor = None,
+    least_n: LeastN = 50.0,
+    small_cell: SmallCell = 10,
     recheck: Recheck = 0.01,
     seed: Seed = 0,
+    engine: Engine = "joblib",
+    master: Master = None,
     jobs: Jobs = 1,
     max_damaged: MaxDamaged = 0.01,
     complete: Complete = None,
@@ -394,13 +419,19 @@ def replay(
     need("replay", REPLAY)
     from cds_adapters.cli.replay import run
     from cds_adapters.cli.replaying import Options
+    from cds_engine.replay.figures.settings import FigureSettings
 
     options = Options(
         classes or [], types or [], instant, offset, first, last, every, window, horizon,
         horizon_from, tolerance, data_until, recheck, seed, jobs, max_damaged, complete or [],
-        accept_cut,
+        accept_cut, engine, master,
     )  # fmt: skip
-    raise typer.Exit(run(data, bundle, against, out, rules, site, options, as_json=as_json))
+    figures = FigureSettings(
+        least_effective_n=least_n, smallest_cell=small_cell, subgroups=tuple(by or ()),
+        adjust_for=None if adjust_for is None else tuple(adjust_for), seed=seed,
+    )  # fmt: skip
+    told = run(data, bundle, against, out, rules, site, options, figures, as_json=as_json)
+    raise typer.Exit(told)
 
 
 Study = Annotated[Path, typer.Argument(help="A study file, or the folder that holds study.yaml.")]
@@ -420,11 +451,17 @@ def fit(
 
 
 @app.command()
-def assume(study: Study, as_json: AsJson = False) -> None:
+def assume(
+    study: Study,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write a report there, one HTML file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Measure whether the assumptions hold in a study's data, before any number is believed."""
     from cds_adapters.cli.fit import assume as run
 
-    raise typer.Exit(run(study, as_json=as_json))
+    raise typer.Exit(run(study, out, as_json=as_json))
 
 
 @app.command()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cds_adapters.cli.bundles import find_bundle
-from cds_adapters.cli.output import FINDINGS, FINE, complain, print_json, say, table
+from cds_adapters.cli.output import CANNOT_READ, FINDINGS, FINE, complain, print_json, say, table
 from cds_adapters.studies import load_study
 from cds_engine.assume.balance import balance, largest
 from cds_engine.assume.positivity import overlap, poor
@@ -16,7 +16,7 @@ from cds_engine.estimate.comparison import ValueTable, value_table
 from cds_engine.estimate.export.data import study_trajectories
 from cds_engine.estimate.export.skeleton import skeleton
 from cds_engine.fit.evidence import value_document
-from cds_engine.fit.fit import CARE, Progress, fit_study
+from cds_engine.fit.fit import CARE, STEPS, Progress, fit_study
 from cds_engine.fit.fixed import fixed_rules
 
 if TYPE_CHECKING:
@@ -25,10 +25,15 @@ if TYPE_CHECKING:
 
 def fit(study_file: Path, out: Path, jobs: int, *, as_json: bool) -> int:
     """Fit a study and write its rule bundle, its evidence and its report."""
+    from cds_adapters.report.fit import NAME, fit_report  # draws, which only a report needs
+
     study, frame, source = load_study(study_file)
-    with _progress(quiet=as_json or not sys.stderr.isatty()) as told:
+    with _progress(quiet=as_json or not sys.stderr.isatty(), more=1) as told:
         found = fit_study(study, frame, source, n_jobs=jobs, progress=told)
-    files = {**found.exported.files, "study.yaml": _study_bytes(study_file)}
+        if told is not None:
+            told("report", len(STEPS) + 1, len(STEPS))
+        report = fit_report(found, source).encode()
+    files = {**found.exported.files, "study.yaml": _study_bytes(study_file), NAME: report}
     out.mkdir(parents=True, exist_ok=True)
     for name, written in files.items():
         (out / name).write_bytes(written)
@@ -39,9 +44,18 @@ def fit(study_file: Path, out: Path, jobs: int, *, as_json: bool) -> int:
     return FINE
 
 
-def assume(study_file: Path, *, as_json: bool) -> int:
+def assume(study_file: Path, out: Path | None = None, *, as_json: bool) -> int:
     """Measure the assumptions of a study; poor positivity and poor balance are findings."""
-    study, frame, _ = load_study(study_file)
+    study, frame, source = load_study(study_file)
+    if out is not None:
+        from cds_adapters.report.fit import assumptions_report
+
+        report = assumptions_report(study, frame, source).encode()
+        try:
+            out.write_bytes(report)
+        except OSError as error:
+            complain(f"{out} cannot be written: {error.strerror}; name another file")
+            return CANNOT_READ
     trajectories, notes = study_trajectories(study, frame, skeleton(study))
     how = None if study.method.propensity == "known" else "estimate"
     overlaps, shares = overlap(trajectories, how)
@@ -67,6 +81,8 @@ def assume(study_file: Path, *, as_json: bool) -> int:
     say(f"Largest standardised difference: {before:.2f} before weighting, {after:.2f} after.")
     for note in notes:
         say(f"note: {note}")
+    if out is not None:
+        say(f"report written to {out}")
     return FINDINGS if problems else FINE
 
 
@@ -144,8 +160,8 @@ def _ends(low: float, high: float) -> str:
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[Progress | None]:
-    """Show the steps with the time left; nothing where ``quiet``."""
+def _progress(*, quiet: bool, more: int = 0) -> Iterator[Progress | None]:
+    """Show the steps with the time left, ``more`` of them to follow; nothing where ``quiet``."""
     if quiet:
         yield None
         return
@@ -159,6 +175,6 @@ def _progress(*, quiet: bool) -> Iterator[Progress | None]:
         task = bars.add_task("begin", total=None)
 
         def show(step: str, at: int, total: int) -> None:
-            bars.update(task, description=step, completed=at - 1, total=total)
+            bars.update(task, description=step, completed=at - 1, total=total + more)
 
         yield show

@@ -1,19 +1,16 @@
 """``replay``: every past decision point of an export decided again, by one version or by two."""
 
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from cds_adapters.bulk.request import ReplayRequest
 from cds_adapters.bulk.run import ReplayResult
+from cds_adapters.cli.output import say
 from cds_adapters.cli.replaying import Options
 from cds_adapters.cli.replaying import run as run_replay
 
-ANSWERS = "cds_adapters.bulk.answers"
-"""The module that turns the table into figures and a report.
-
-Its ``write_answers(out: Path) -> None`` reads ``decisions.parquet`` and ``manifest.json`` from the
-folder and writes ``figures.json`` and ``report.html`` beside them.
-"""
+if TYPE_CHECKING:
+    from cds_engine.replay.figures.settings import FigureSettings
 
 
 def run(
@@ -24,16 +21,20 @@ def run(
     rules: Path | None,
     settings: Path | None,
     options: Options,
+    figures: "FigureSettings",
     *,
     as_json: bool,
 ) -> int:
-    """Write the table, its manifest and, where they can be made, figures and report."""
+    """Write the table, its manifest, the figures and the report."""
+    from cds_adapters.report.answers import write_answers
+
     addresses = [bundle] if against is None else [bundle, against]
-    return run_replay(
-        data, addresses, out, rules, settings, options, as_json=as_json, after=_answer
-    )
 
+    def answer(result: ReplayResult, request: ReplayRequest) -> None:
+        told = write_answers(result.out, request.bundles, figures)
+        result.manifest.update(told.manifest)
+        if not as_json:
+            for line in told.lines:
+                say(line)
 
-def _answer(result: ReplayResult) -> None:
-    if find_spec(ANSWERS) is not None:
-        import_module(ANSWERS).write_answers(result.out)
+    return run_replay(data, addresses, out, rules, settings, options, as_json=as_json, after=answer)

@@ -44,6 +44,8 @@ class Options:
     max_damaged: float
     complete: list[str]
     accept_cut: bool
+    engine: str = "joblib"
+    master: str | None = None
 
     def settings(self) -> ReplaySettings:
         """Return them as the engine knows them; raises CDSError naming the option at fault."""
@@ -66,6 +68,29 @@ class Options:
             recheck=self.recheck,
             seed=self.seed,
         )
+
+    def spark_master(self) -> str | None:
+        """Return the master of the Spark that does the work; None for this machine.
+
+        Raises:
+            ReplayError: if the options contradict each other.
+        """
+        if _one_of("--engine", self.engine, ("joblib", "spark")) == "joblib":
+            if self.master is not None:
+                raise ReplayError(
+                    "--master is Spark's; say --engine spark with it, or leave it out"
+                )
+            return None
+        if self.master is None:
+            raise ReplayError(
+                "--engine spark needs --master; say local[2] for two cores of this machine, or a "
+                "cluster's, as spark://host:7077"
+            )
+        if self.jobs != 1:
+            raise ReplayError(
+                "--jobs is for --engine joblib; Spark has as many cores as its master gives"
+            )
+        return self.master
 
 
 def _one_of(option: str, given: str, known: tuple[str, ...]) -> str:
@@ -94,7 +119,7 @@ def run(
     options: Options,
     *,
     as_json: bool,
-    after: Callable[[ReplayResult], None] | None = None,
+    after: Callable[[ReplayResult, ReplayRequest], None] | None = None,
 ) -> int:
     """Replay and say what came of it; a difference found by the second check is a finding."""
     site = read_site(settings, {"rules": rules})
@@ -108,13 +133,14 @@ def run(
         max_damaged=options.max_damaged,
         complete=tuple(options.complete),
         accept_cut=options.accept_cut,
+        master=options.spark_master(),
         codes=site.codes,
         time_zone=site.time_zone,
     )
     with progress(quiet=as_json or not sys.stderr.isatty()) as told:
         result = run_replay(request, told)
     if after is not None:
-        after(result)
+        after(result, request)
     if as_json:
         print_json({"out": str(result.out), **result.manifest})
     else:

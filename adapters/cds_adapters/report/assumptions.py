@@ -117,7 +117,7 @@ def sensitivity_chart(model: SensitivityModel, flips_at: float | None, words: Wo
     estimate = model.bounds(1.0)[0]
     return curves(
         "sensitivity", f"Sensitivity: {label}, under unmeasured confounding",
-        [Curve(f"estimate {number(estimate, 3)}, with its bounds", x, (estimate,) * len(x), low,
+        [Curve(f"estimate {number(estimate, 3)}", x, (estimate,) * len(x), low,
                high)],
         "Gamma: factor by which an unmeasured cause shifts the odds of treatment",
         f"Weighted difference{words.unit}", level=Line(0.0, ""), band="Bounds",

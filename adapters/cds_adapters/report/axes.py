@@ -10,13 +10,21 @@ from cds_adapters.report.chart import Line
 from cds_adapters.report.drawing import wrapped
 from cds_adapters.report.numbers import interval, number
 
+LINE = 80
+"""Characters of an axis's words before they are broken."""
+
+
+def below(words: str) -> float:
+    """Return how many pixels the axis to the right takes with its numbers and words."""
+    return 46 + 17 * wrapped(words, LINE).count("\n")
+
 
 def finish_x(axes: Axes, words: str) -> None:
     """Give the axis to the right its words, plain numbers and faint lines."""
     axes.xaxis.grid(visible=True)
     axes.xaxis.set_major_locator(MaxNLocator(6))
     plain_ticks(axes.xaxis.set_major_formatter)
-    axes.set_xlabel(wrapped(words, 62))
+    axes.set_xlabel(wrapped(words, LINE))
 
 
 def plain_ticks(*setters: Callable[[FuncFormatter], object]) -> None:

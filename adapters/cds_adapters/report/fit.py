@@ -120,7 +120,7 @@ def _common(
         "ledger": entries,
         "stages": (STAGES_HEAD, [_stage(stage) for stage in study.learned]),
         "actions": (("Name", "Action"), [(name, one.label) for name, one in study.actions.items()]),
-        "flow": flow_chart(trajectories, words),
+        "flow": flow_chart(trajectories),
     }
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from cds_adapters.report.charts import Box, Chart, diagram
 from cds_adapters.report.numbers import count, number
-from cds_adapters.report.words import Words
 from cds_engine.estimate.trajectories import Trajectories
 
 MOST = 40
@@ -16,7 +15,7 @@ NONE = "no further decision"
 _Path = tuple[tuple[str, ...], int, float, int]
 
 
-def flow_chart(trajectories: Trajectories, words: Words) -> Chart:
+def flow_chart(trajectories: Trajectories) -> Chart:
     """Return the flow of a trial or cohort, with n on every path; the table has all of them."""
     paths = _paths(trajectories)
     stages = [h.spec.stage for h in trajectories.stages]
@@ -30,7 +29,7 @@ def flow_chart(trajectories: Trajectories, words: Words) -> Chart:
     columns = ["", *(f"{h.spec.stage}{', randomised' if h.propensity is not None else ''}"
                      for h in trajectories.stages[:depth])]  # fmt: skip
     root = Box(("In the table", f"n = {count(len(trajectories))}"), _boxes(paths, 0, depth))
-    head = (*stages, "n", f"Mean {words.outcome}, not adjusted", "Outcome missing")
+    head = (*stages, "n", "Mean outcome, not adjusted", "Outcome missing")
     rows = [(*actions, count(n), number(mean), count(gone)) for actions, n, mean, gone in paths]
     return diagram("flow", what + cut, root, head, rows, columns=columns)
 

@@ -312,18 +312,21 @@ def _histogram(axes: Axes, edges: Sequence[float], panel: Histogram) -> None:
 def _histogram_table(
     edges: Sequence[float], panels: Sequence[Histogram], axis: str, names: tuple[str, str]
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    columns: list[tuple[str, Sequence[float]]] = []
-    for panel in panels:
-        both = panel.others is not None
-        columns.append((f"{panel.label}, {names[0]}" if both else panel.label, panel.counts))
-        if panel.others is not None:
-            columns.append((f"{panel.label}, {names[1]}", panel.others))
+    """Return a row for each bin; where both groups are counted a cell holds both."""
+    both = any(panel.others is not None for panel in panels)
+    first = f"{axis}; cells: {names[0]} / {names[1]}" if both else axis
     rows = [
-        (interval(edges[at], edges[at + 1]), *(count(counts[at]) for _, counts in columns))
+        (interval(edges[at], edges[at + 1]), *(_cell(panel, at) for panel in panels))
         for at in range(len(edges) - 1)
-        if any(counts[at] for _, counts in columns)
+        if any(panel.counts[at] or (panel.others and panel.others[at]) for panel in panels)
     ]
-    return (axis, *(name for name, _ in columns)), tuple(rows)
+    return (first, *(panel.label for panel in panels)), tuple(rows)
+
+
+def _cell(panel: Histogram, at: int) -> str:
+    if panel.others is None:
+        return count(panel.counts[at])
+    return f"{count(panel.counts[at])} / {count(panel.others[at])}"
 
 
 def _key(figure: Figure, parts: Sequence[tuple[str, str]]) -> None:

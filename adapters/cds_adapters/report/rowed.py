@@ -6,7 +6,7 @@ from itertools import groupby
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator
 
-from cds_adapters.report.axes import above, ends_of, finish_x, known
+from cds_adapters.report.axes import above, below, ends_of, finish_x, known
 from cds_adapters.report.chart import BalanceRow, Bar, Chart, Line, Mark
 from cds_adapters.report.drawing import BLUE, FAINT, INK, RED, drawing, place, room, svg, wrapped
 from cds_adapters.report.numbers import decimal, interval, number, places_for
@@ -36,9 +36,11 @@ def forest(
     crude = any(known(mark.crude) for mark in marks)
     places = places_for(mark.high - mark.low for mark in marks)
     said = [_said(mark, places) for mark in marks]
-    with drawing(height + 80) as figure:
+    top = 34 + (18 if reference is not None and reference.label else 0)
+    with drawing(height + top + below(axis)) as figure:
         left = room([*labels, *(name for _, name in headings)])
-        axes = place(figure, left, 34, 12 + 7.4 * max(map(len, said)), 46)
+        longest = max((len(line) for one in said for line in one.split("\n")), default=0)
+        axes = place(figure, left, top, 12 + 7.4 * longest, below(axis))
         _rowed(axes, rows, labels, headings, height)
         for y, mark in zip(rows, marks, strict=True):
             _forest_row(axes, y, mark)
@@ -47,7 +49,8 @@ def forest(
             above(axes, reference)
         _numbers_beside(axes, rows, said)
         finish_x(axes, axis)
-        _named(axes, [("o", names[0], True), *([("D", names[1], False)] if crude else [])])
+        _named(axes, [("o", names[0], True), *([("D", names[1], False)] if crude else [])],
+               lift=(top - 34) / height)  # fmt: skip
         drawn = svg(figure, key, title)
     head = ("", "Estimate", "Interval", *((names[1],) if crude else ()), *extra_head)
     table = tuple(
@@ -108,7 +111,7 @@ def love(
     """
     labels = [wrapped(one.label, LABEL) for one in rows]
     places, headings, height = _rows(labels, [one.group for one in rows], step=22)
-    with drawing(height + 80) as figure:
+    with drawing(height + 34 + below(axis)) as figure:
         axes = place(figure, room([*labels, *(n for _, n in headings)]), 34, 24, 58)
         _rowed(axes, places, labels, headings, height)
         axes.axvspan(-limit, limit, color="#eef1f4", linewidth=0, zorder=0)
@@ -198,10 +201,10 @@ def _hollow(axes: Axes, x: float, y: float) -> None:
               markersize=7.5, zorder=2)  # fmt: skip
 
 
-def _named(axes: Axes, marks: Sequence[tuple[str, str, bool]]) -> None:
+def _named(axes: Axes, marks: Sequence[tuple[str, str, bool]], lift: float = 0.0) -> None:
     """Say above the axes what filled and hollow marks are."""
     for shape, words, filled in marks:
         axes.plot([], [], shape, label=words, markersize=8, color=BLUE if filled else RED,
                   markerfacecolor=BLUE if filled else "white", markeredgewidth=1.8)  # fmt: skip
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, frameon=False,
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0 + lift), ncols=2, frameon=False,
                 borderaxespad=0.2, handletextpad=0.2, columnspacing=1.4, fontsize=12)  # fmt: skip

@@ -23,9 +23,9 @@ def values_chart(values: ValueTable, words: Words, fixed: str) -> Chart:
     usual = values.usual
     return forest(
         "values",
-        f"Mean {words.outcome} had all followed each regime",
+        f"Mean outcome had all followed each regime: {words.outcome}",
         [_value_mark(row, fixed) for row in values.rows],
-        f"Mean {words.outcome}; {words.better} is better",
+        f"{words.outcome}, mean; {words.better} is better",
         reference=Line(usual.estimate, ""),
         extra_head=FOLLOWED,
         names=(f"Adjusted, with {usual.level:.0%} interval", "Crude mean of its followers"),
@@ -40,8 +40,8 @@ def differences_chart(values: ValueTable, words: Words, fixed: str) -> Chart:
         marks += [_gap(row, best, f"Minus {best.value.label}") for row in own]
     return forest(
         "differences",
-        f"Difference in mean {words.outcome}: against {values.usual.label} and the best of the "
-        f"{fixed.lower()}",
+        f"Difference in mean outcome from {values.usual.label} and from the best of the "
+        f"{fixed.lower()}: {words.outcome}",
         marks,
         f"Difference{words.unit}; {'above' if words.better == 'higher' else 'below'} 0 is better",
         reference=Line(0.0, ""),
@@ -60,19 +60,19 @@ def best_fixed(values: ValueTable) -> Compared | None:
 
 def answers(values: ValueTable, words: Words) -> list[tuple[str, str, str, str]]:
     """Return the main differences: of what, the number, its interval, and what it says."""
-    learned = values.rows[0].value
-    best = best_fixed(values)
-    found: list[tuple[str, str, str, str]] = []
-    for other in (values.usual, *([best.value] if best else [])):
-        gap = learned.minus(other)
-        found.append(
-            (f"{learned.label}, valued out of fold, minus {other.label}", *_said(gap),
-             verdict(gap, words.better))
-        )  # fmt: skip
-    served = values.rows[1].value.minus(values.usual)
-    told = f"{verdict(served, words.better)} In-sample: it looks better than it is."
-    return [*found, (f"{values.rows[1].value.label} minus {values.usual.label}",
-                     *_said(served), told)]  # fmt: skip
+    learned, served, best = values.rows[0].value, values.rows[1].value, best_fixed(values)
+    fold = f"{learned.label}, valued out of fold,"
+    told = [(fold, learned.minus(values.usual), values.usual, "")]
+    told += [(fold, learned.minus(best.value), best.value, "")] if best else []
+    told.append((f"{served.label}, valued in-sample,", served.minus(values.usual), values.usual,
+                 " In-sample, it looks better than it is."))  # fmt: skip
+    places = places_for(gap.high - gap.low for _, gap, *_ in told)
+    return [
+        (f"{label} minus {other.label}", signed(gap.estimate, places),
+         f"{gap.level:.0%} interval {interval(gap.low, gap.high, places)}",
+         verdict(gap, words.better) + warning)
+        for label, gap, other, warning in told
+    ]  # fmt: skip
 
 
 def verdict(gap: ValueEstimate, better: str) -> str:
@@ -120,9 +120,3 @@ def _gap(row: Compared, other: Compared, group: str) -> Mark:
         crude = row.crude.estimate - other.crude.estimate
     label = {"learned": " (out of fold)", "regime": " (in-sample)"}.get(row.kind, "")
     return Mark(row.value.label + label, gap.estimate, gap.low, gap.high, crude=crude, group=group)
-
-
-def _said(gap: ValueEstimate) -> tuple[str, str]:
-    places = places_for([gap.high - gap.low])
-    ends = interval(gap.low, gap.high, places)
-    return signed(gap.estimate, places), f"{gap.level:.0%} interval {ends}"

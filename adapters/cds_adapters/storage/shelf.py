@@ -15,8 +15,8 @@ class ShelfError(CDSError):
     """A directory of rule bundles, or an address in it, that cannot be read."""
 
 
-def read_bundle_folder(folder: Path) -> RuleBundle:
-    """Read the rule bundle that a folder holds.
+def read_bundle_folder(folder: Path, *, cases_later: bool = False) -> RuleBundle:
+    """Read the rule bundle that a folder holds; its cases at once, or when they are asked for.
 
     Raises:
         ShelfError: if there is no such folder.
@@ -32,7 +32,7 @@ def read_bundle_folder(folder: Path) -> RuleBundle:
         if path.is_file() and not path.name.startswith(".") and path.name not in IGNORED
     }
     try:
-        return read_bundle(files)
+        return read_bundle(files, cases_later=cases_later)
     except RuleBundleError as error:
         raise RuleBundleError(f"{error.what} in {folder}", error.faults) from error
 
@@ -47,13 +47,18 @@ def shipped_rules() -> Path:
 class Shelf:
     """Every rule bundle of one directory, read and checked once.
 
+    Args:
+        directory: where they are.
+        cases_later: leave their cases until somebody asks for them, as a service does.
+
     Raises:
         ShelfError: if the directory is not there or holds no bundle.
         DocumentError: naming every fault of every bundle.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, cases_later: bool = False) -> None:
         self.directory = directory
+        self._cases_later = cases_later
         folders = sorted(path.parent for path in directory.glob("*/*/bundle.yaml"))
         if not folders:
             raise ShelfError(
@@ -104,7 +109,7 @@ class Shelf:
         for folder in folders:
             where = f"{folder.parent.name}/{folder.name}"
             try:
-                bundle = read_bundle_folder(folder)
+                bundle = read_bundle_folder(folder, cases_later=self._cases_later)
             except DocumentError as error:
                 faults += [Fault(f"{where}: {f.place}", f.problem) for f in error.faults]
                 continue

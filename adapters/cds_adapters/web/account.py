@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from cds_adapters.gain import gain_words
 from cds_adapters.web.words import REASONS, Calendar, sentence, spoken
 from cds_engine.bundle.describe import stage_description
 from cds_engine.bundle.model import DecisionList, RuleBundle
@@ -62,6 +63,7 @@ class Account:
     Attributes:
         instead: what a safeguard barred from being put first; empty where none did.
         because: the clinical reason of the line that spoke.
+        gain: what the data behind a fitted rule said of such patients, a sentence each.
     """
 
     outcome: str
@@ -76,6 +78,7 @@ class Account:
     alternatives: tuple[Alternative, ...]
     set_aside: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+    gain: tuple[str, ...] = ()
 
 
 def account(
@@ -138,6 +141,7 @@ class _Teller:
             alternatives=self.why.alternatives,
             set_aside=self.history.set_aside,
             notes=decision.notes,
+            gain=tuple(gain_words(self.bundle, decision)),
         )
 
     def label(self, name: str) -> str:

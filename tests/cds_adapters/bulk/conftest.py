@@ -1,4 +1,4 @@
-"""Where the public FHIR sample is, if it is there at all."""
+"""Where the public FHIR sample is, if it is there at all; and Spark only where it is asked for."""
 
 import os
 from pathlib import Path
@@ -14,3 +14,12 @@ def sample_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no FHIR sample data; set CDS_SAMPLE_DATA to its folder")
     return folder
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take the tests of Spark out, unless -m speaks of them: Spark lives in a place of its own."""
+    if "spark" in config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker("spark")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]

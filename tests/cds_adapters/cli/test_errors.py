@@ -9,7 +9,7 @@ from builders.command_line import Said, command, environment, run, run_process
 from builders.shipped import RULES
 
 REGIME = "hypertension-stepped-care"
-KNOWN = "activity-coaching-gym, hypertension-fixed-protocol, hypertension-stepped-care"
+KNOWN = ", ".join(sorted(folder.name for folder in RULES.iterdir()))
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ import cds_engine
 from cds_adapters.cli.app import app
 
 COMMANDS = [
-    "design show", "design simulate", "design power", "design embedded",
     "demo", "serve", "doctor", "conformance", "schema", "check", "test", "show", "diff", "decide",
-    "explain", "history", "prefetch", "simulate", "cohort", "replay", "vocab check", "audit show", "audit verify",
+    "explain", "history", "prefetch", "simulate", "cohort", "replay", "fit", "assume", "value",
+    "vocab check", "audit show", "audit verify", "design show", "design simulate", "design power",
+    "design embedded",
 ]  # fmt: skip
 HEAVY = ["fastapi", "uvicorn", "sqlalchemy", "httpx", "numpy", "rich.table", "msgspec",
          "cds_adapters.compose", "cds_engine.bundle"]  # fmt: skip

@@ -4,6 +4,7 @@ from urllib.parse import urlencode
 
 import pytest
 from builders.html_pages import Element, read_page
+from builders.shipped import RULES
 from builders.web_bundles import CASES, NOW, SCORES, Visit, pressure, shelf_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -206,3 +207,11 @@ def test_everything_else_not_on_record_answers_what_a_search_without_a_result_do
     assert entry.values["hypertension"] is True, "what was typed stands"
     assert "Decide: everything else not on record" in root.words()
     assert read_entry(bundle, QueryParams("age=60")).values["step"] is None
+
+
+def test_a_fitted_regime_says_what_its_data_said_of_such_patients() -> None:
+    given = {"age": "60", "hypertension": "yes", "weeks_in_care": "13", "step": "none",
+             "potassium": "4.4", "sbp": "165"}  # fmt: skip
+    found = Visit(Shelf(RULES)).get(f"/try/hypertension-intensification?{urlencode(given)}").text
+    assert "What the data said of such patients" in found
+    assert "mmHg lower than with" in found

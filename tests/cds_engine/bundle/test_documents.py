@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from builders.records import Json, a_bundle, a_document, files_of
+from builders.shipped import RULES
 
 from cds_engine.bundle.read import read_bundle
 from cds_engine.errors import RuleBundleError
@@ -168,3 +169,21 @@ def test_dates_are_read_as_they_are_written() -> None:
     files["bundle.yaml"] = files["bundle.yaml"][:-1] + b", effective_from: 2026-01-31}"
     assert read_bundle(files).document.effective_from == "2026-01-31"
     assert a_bundle().document.effective_from is None
+
+
+def test_cases_that_are_read_later_are_the_same_cases() -> None:
+    files = {f.name: f.read_bytes() for f in (RULES / "activity-coaching-gym/1.0.0").iterdir()}
+    now, later = read_bundle(files), read_bundle(files, cases_later=True)
+    assert later.digest == now.digest
+    assert later.cases == now.cases
+    assert later.cases is later.cases
+
+
+def test_a_fault_of_cases_that_are_read_later_is_found_when_they_are_asked_for() -> None:
+    files = {f.name: f.read_bytes() for f in (RULES / "activity-coaching-gym/1.0.0").iterdir()}
+    files["cases.yaml"] = b"cases: [{case: one, given: {agee: 1}, expect: {outcome: abstention}}]"
+    with pytest.raises(RuleBundleError, match="no variable `agee`"):
+        read_bundle(files)
+    bundle = read_bundle(files, cases_later=True)
+    with pytest.raises(RuleBundleError, match="no variable `agee`"):
+        _ = bundle.cases

@@ -182,6 +182,21 @@ def test_missing_stands_only_where_the_rule_abstains() -> None:
 
 def test_a_hash_or_a_foreign_letter_may_stand_in_a_quoted_label() -> None:
     assert str(criterion("answer is '#1 sant\u00e9'")) == "answer is '#1 sant\u00e9'"
+    assert str(criterion(r"answer is 'it\'s\t#1'")) == r'''answer is "it's\t#1"'''
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("answer is 'n' # n", id="a comment that says what a label says"),
+        pytest.param("(sbp >= 140 # yes\n and not pregnant)", id="a comment between two lines"),
+        pytest.param("\uff53 is '\uff53'", id="a letter that a label has too"),
+        pytest.param("\u00a0sbp >= 140", id="a space that looks like another"),
+    ],
+)
+def test_what_is_hidden_is_found_wherever_it_stands(text: str) -> None:
+    with pytest.raises(CriterionError, match=r"has no comments|looks like something else"):
+        criterion(text)
 
 
 @pytest.mark.parametrize(

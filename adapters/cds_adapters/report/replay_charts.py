@@ -1,0 +1,275 @@
+"""The figures of a replay as charts; nothing is computed here that the figures do not hold."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cds_adapters.report.charts import (
+    BalanceRow,
+    Bar,
+    CalibrationPoint,
+    Chart,
+    ControlPoint,
+    Curve,
+    Line,
+    Mark,
+    bars,
+    calibration,
+    control,
+    curves,
+    forest,
+    heat,
+    love,
+)
+from cds_adapters.report.numbers import count, interval, number, percent
+
+Figures = Mapping[str, Any]
+NAN = math.nan
+HELD = "held back"
+
+
+def outcome_words(figures: Figures) -> str:
+    """Return the outcome with its unit."""
+    aim = figures["bundle"]["aim"]
+    label = figures["bundle"]["variables"].get(aim["outcome"], aim["outcome"])
+    return f"{label} ({aim['unit']})" if aim["unit"] else str(label)
+
+
+def funnel_chart(figures: Figures) -> Chart:
+    """Return the steps of the funnel as bars of decisions, with the patients beside them."""
+    steps = figures["funnel"]
+    whole = steps[0]["decisions"] or 1
+    items = [
+        Bar(one["words"], one["decisions"], count(one["decisions"]),
+            extra=(percent(one["decisions"] / whole), count(one["patients"])))
+        for one in steps
+    ]  # fmt: skip
+    return bars("funnel", "From decision points to concordant ones", items, "Decision points",
+                extra_head=("Of all", "Patients with one or more"))  # fmt: skip
+
+
+def reasons_chart(figures: Figures, words: Mapping[str, str]) -> Chart:
+    """Return why there was no advice, commonest reason first."""
+    items = [
+        Bar(words.get(one["code"], one["code"]), one["decisions"], count(one["decisions"]),
+            extra=(one["code"], count(one["patients"]),
+                   ", ".join(f"{name}: {n}" for name, n in one["stages"].items())))
+        for one in figures["abstentions"]
+    ]  # fmt: skip
+    return bars("reasons", "Why there was no advice", items, "Decision points",
+                extra_head=("Code", "Patients", "At stage"))  # fmt: skip
+
+
+def firing_chart(figures: Figures) -> Chart:
+    """Return how often a card would have been shown, month by month."""
+    told = figures["firing"]
+    points = [
+        ControlPoint(one["month"], 100 * one["share"], 100 * told["centre"], 100 * one["low"],
+                     100 * one["high"], one["decisions"])
+        for one in told["months"]
+    ]  # fmt: skip
+    return control("firing", "Share of decisions with a card of advice, by month", points,
+                   "Month (UTC)", "Decisions with a card (%)")  # fmt: skip
+
+
+def concordance_chart(figures: Figures) -> Chart:
+    """Return the agreement of each stage that offers a choice."""
+    marks = [
+        Mark(one["title"], _percent(one["share"]), _percent(one["low"]), _percent(one["high"]),
+             note="nobody", extra=(count(one["agreed"]), count(one["decisions"]),
+                                   count(one["patients"]), _kappa(one)))
+        for one in figures["concordance"]
+        if one["choice"]
+    ]  # fmt: skip
+    return forest("concordance", "Decisions in which the advised action was taken", marks,
+                  "Concordance (%)", extra_head=("Agreed", "Decisions", "Patients", "Kappa"),
+                  names=("Share, with Wilson interval", ""))  # fmt: skip
+
+
+def values_chart(figures: Figures) -> Chart:
+    """Return the doubly robust value of every regime, and the crude mean beside it."""
+    marks = [_value_mark(one) for one in figures["value"]["regimes"]]
+    usual = next((one["robust"] for one in figures["value"]["regimes"]
+                  if one["key"] == "usual" and not one["refused"]), None)  # fmt: skip
+    return forest(
+        "values", "Mean outcome, had all been treated so", marks, outcome_words(figures),
+        reference=None if usual is None else Line(usual["estimate"], "usual care"),
+        extra_head=("By weighting alone", "Followed", "Effective n", "Largest weight",
+                    "Followers less others, naive"),
+        names=("Doubly robust, with interval", "Crude mean of followers"),
+    )  # fmt: skip
+
+
+def differences_chart(figures: Figures) -> Chart:
+    """Return the paired differences."""
+    unit = figures["bundle"]["aim"]["unit"]
+    marks = []
+    for one in figures["value"]["differences"]:
+        if one["refused"]:
+            marks.append(Mark(one["label"], NAN, NAN, NAN, note=f"refused: {one['refused']}",
+                              extra=("",)))  # fmt: skip
+            continue
+        told, other = one["robust"], one.get("weighted")
+        beside = _ends(other) if other else "none"
+        marks.append(Mark(one["label"], told["estimate"], told["low"], told["high"],
+                          extra=(beside,)))  # fmt: skip
+    axis = f"Difference in the outcome{f' ({unit})' if unit else ''}; {_better(figures)}"
+    return forest("differences", "Paired differences on the same patients", marks, axis,
+                  reference=Line(0.0, "no difference"), extra_head=("By weighting alone",),
+                  names=("Doubly robust, with interval", ""))  # fmt: skip
+
+
+def balance_chart(figures: Figures) -> Chart:
+    """Return the standardised differences of every stage and action."""
+    actions = figures["bundle"]["actions"]
+    rows = [
+        BalanceRow(one["column"], one["before"], one["after"],
+                   f"{one['stage']}: {actions.get(one['action'], one['action'])}")
+        for one in figures["value"]["assumptions"]["balance"]
+    ]  # fmt: skip
+    return love("balance", "Those who took an action beside all who could have", rows)
+
+
+def sensitivity_chart(figures: Figures) -> Chart:
+    """Return what unmeasured confounding could make of each difference."""
+    lines = []
+    for one in figures["value"]["sensitivity"]:
+        curve = one["curve"]
+        low, high = [at["low"] for at in curve], [at["high"] for at in curve]
+        middle = [curve[0]["low"]] * len(curve)
+        lines.append(Curve(_short(one, figures), [at["gamma"] for at in curve], middle, low, high))
+    unit = figures["bundle"]["aim"]["unit"]
+    flips = figures["value"]["sensitivity"][0]["flips_at"]
+    at = [Line(flips, "flips")] if isinstance(flips, float | int) and flips <= 3 else []
+    return curves(
+        "sensitivity", "What unmeasured confounding could make of the difference", lines,
+        "Gamma: factor by which an unmeasured cause shifts the odds of treatment",
+        f"Difference{f' ({unit})' if unit else ''}", level=Line(0.0, "none"), at=at,
+    )  # fmt: skip
+
+
+def subgroups_chart(figures: Figures, key: str) -> Chart:
+    """Return a version's difference from usual care in every subgroup."""
+    marks = [_group_mark(part["by"], one, key) for part in figures["subgroups"]
+             for one in part["groups"]]  # fmt: skip
+    unit = figures["bundle"]["aim"]["unit"]
+    words = "The version" if key == "version" else figures["against"]["identity"]
+    return forest(
+        f"subgroups-{key}", f"{words} less usual care, in subgroups", marks,
+        f"Difference in the outcome{f' ({unit})' if unit else ''}; {_better(figures)}",
+        reference=Line(0.0, "no difference"),
+        extra_head=("Patients counted", "Effective n", "Usual care", "Concordant"),
+        names=("Doubly robust, with interval", ""),
+    )  # fmt: skip
+
+
+def calibration_chart(figures: Figures) -> Chart:
+    """Return observed against predicted outcomes of those who did as advised."""
+    points = [CalibrationPoint(one["predicted"], one["observed"], one["low"], one["high"], one["n"])
+              for one in figures["calibration"]["groups"]]  # fmt: skip
+    words = outcome_words(figures)
+    return calibration("calibration", "Predicted and observed outcomes of those who did as advised",
+                       points, f"Predicted: {words}", f"Observed: {words}")  # fmt: skip
+
+
+def flips_chart(told: Figures, labels: Mapping[str, str]) -> Chart:
+    """Return how often what the first version says becomes what in the second."""
+    pairs = {(one["from"], one["to"]): one["decisions"] for one in told["whole"]}
+    rows = sorted({one for one, _ in pairs})
+    columns = sorted({other for _, other in pairs})
+    cells = [[float(pairs.get((one, other), 0)) for other in columns] for one in rows]
+    return heat("flips", "Decisions, by what each version says",
+                [labels.get(one, one) for one in rows], [labels.get(one, one) for one in columns],
+                cells, "first version", "second version")  # fmt: skip
+
+
+def _value_mark(one: Figures) -> Mark:
+    if one["refused"]:
+        return Mark(one["label"], NAN, NAN, NAN, note=f"refused: {one['refused']}",
+                    extra=("", "", "", "", ""))  # fmt: skip
+    told, weighted, naive = one["robust"], one["weighted"], one["naive"]
+    crude = one["crude"]["estimate"] if one["crude"] else None
+    usual = one["key"] == "usual"
+    beside = (
+        "" if usual else _ends(weighted), count(told["followers"]),
+        number(weighted["effective_n"]),
+        number(weighted["largest_weight"]) if weighted["largest_weight"] else "",
+        f"{number(naive['estimate'])}" if naive else "",
+    )  # fmt: skip
+    return Mark(one["label"], told["estimate"], told["low"], told["high"],
+                None if usual else crude, extra=beside)  # fmt: skip
+
+
+def _group_mark(by: str, one: Figures, key: str) -> Mark:
+    empty = ("", "", "", "")
+    if one["held_back"]:
+        return Mark(one["group"], NAN, NAN, NAN, group=by, note=HELD, extra=empty)
+    shared = percent(one["share"]) if one["share"] is not None else HELD
+    if one["refused"]:
+        return Mark(one["group"], NAN, NAN, NAN, group=by, note=one["refused"],
+                    extra=("", "", "", shared))  # fmt: skip
+    usual = _ends(one["usual"])
+    told = one.get(f"{key}_minus_usual")
+    if told is None:
+        why = one.get(key, {}).get("refused") or "refused"
+        return Mark(one["group"], NAN, NAN, NAN, group=by, note=why,
+                    extra=(count(one["n"]), "", usual, shared))  # fmt: skip
+    effective = number(one[key]["effective_n"])
+    return Mark(one["group"], told["estimate"], told["low"], told["high"], group=by,
+                extra=(count(one["n"]), effective, usual, shared))  # fmt: skip
+
+
+def _short(one: Figures, figures: Figures) -> str:
+    names = {"version": "version", "against": "second", "usual": "usual care"}
+    if figures["against"] is None:
+        return "possible range"
+    return f"{names[one['of']]} less {names[one['minus']]}"
+
+
+def _better(figures: Figures) -> str:
+    side = "above" if figures["bundle"]["aim"]["better"] == "higher" else "below"
+    return f"{side} 0 is better"
+
+
+def _ends(told: Figures | None) -> str:
+    if told is None:
+        return ""
+    return f"{number(told['estimate'])} ({interval(told['low'], told['high'])})"
+
+
+def _kappa(one: Figures) -> str:
+    return one["kappa_why"] if one["kappa"] is None else number(one["kappa"], 2)
+
+
+def _percent(share: float | None) -> float:
+    return NAN if share is None else 100 * share
+
+
+def tables(figures: Figures) -> dict[str, Sequence[tuple[str, ...]]]:
+    """Return what is told in tables alone."""
+    words = figures["bundle"]["variables"]
+    actions = figures["bundle"]["actions"]
+    return {
+        "lacking": [(words.get(one["variable"], one["variable"]), one["code"],
+                     count(one["decisions"]), count(one["patients"]))
+                    for one in figures["lacking"]],
+        "outcomes": [(one["outcome"].replace("_", " "), count(one["decisions"]),
+                      count(one["patients"])) for one in figures["outcomes"]],
+        "pairs": [(one["title"], actions.get(pair["advised"], pair["advised"]),
+                   actions.get(pair["taken"], pair["taken"]),
+                   HELD if pair["decisions"] is None else count(pair["decisions"]))
+                  for one in figures["concordance"] if one["choice"] and one["stage"]
+                  for pair in one["pairs"]],
+    }  # fmt: skip
+
+
+def overlap_rows(figures: Figures) -> list[tuple[str, ...]]:
+    """Return the figures of overlap."""
+    actions = figures["bundle"]["actions"]
+    return [
+        (f"{one['stage']}: {actions.get(one['action'], one['action'])}", count(one["could"]),
+         count(one["took"]), number(one["quantiles"][2], 3),
+         f"{number(one['quantiles'][0], 3)} to {number(one['quantiles'][4], 3)}",
+         percent(one["rare"]), number(one["effective_n"]), number(one["largest_weight"]))
+        for one in figures["value"]["assumptions"]["overlap"]
+    ]  # fmt: skip

@@ -1,0 +1,309 @@
+"""A patient's decision points, one a stage, are a trajectory; who is left out is counted."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from cds_engine.bundle.model import Stage
+from cds_engine.decide.table import Column, Table, where
+from cds_engine.errors import EstimationError
+from cds_engine.estimate.columns import Bools, Ints, as_column, plain
+from cds_engine.estimate.rule import NO_DECISION, USUAL, Rules
+from cds_engine.estimate.stage import HistorySpec, StageData
+from cds_engine.estimate.trajectories import Trajectories
+from cds_engine.replay.figures.points import DecisionPoints
+from cds_engine.replay.figures.settings import FigureSettings
+
+ADVISED = ("recommendation", "no_change")
+"""The outcomes in which one action is advised; else what is usual is done."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """The rule that advises what a replayed version said at the very decision points.
+
+    Attributes:
+        places: of the advised actions, in the order of the trajectories it is asked about.
+    """
+
+    places: Ints
+
+    def __call__(self, h: StageData) -> Ints:
+        """Return the places.
+
+        Raises:
+            EstimationError: if it is asked about other trajectories than it was made for.
+        """
+        if len(self.places) != h.rows:
+            raise EstimationError(
+                f"stage {h.spec.stage}: there is advice for {len(self.places)} decision points, "
+                f"not for {h.rows}; ask about the trajectories that it was made for"
+            )
+        return self.places
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What one version said to every trajectory.
+
+    Attributes:
+        places: of each stage, as a stage rule returns them.
+        usual: stage -> trajectories for which it says nothing there, so that what is usual is done.
+        untaken: actions that it advises and nobody took at the stage, in words.
+    """
+
+    places: tuple[Ints, ...]
+    usual: dict[str, int]
+    untaken: tuple[str, ...] = ()
+
+    def rules(self, order: Ints | None = None) -> Rules:
+        """Return it as rules, for the trajectories in an order."""
+        return tuple(Told(one if order is None else one[order]) for one in self.places)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The trajectories of a replay.
+
+    Attributes:
+        trajectories: one for each patient who is counted; None where there is nobody.
+        version, against: what the versions said.
+        first: the row of each patient's first decision in the table.
+        last: the row of the last one, which the outcome is from.
+        eligible: patients with a decision at a stage that offers a choice.
+        left_out: reason -> patients.
+        repeated: stage -> decision points beyond the first of a patient, which are not used.
+        adjusted: stage -> variables that treatment is explained by.
+        not_adjusted: stage -> variables that are not, with the reason.
+        overridden: safeguards that somebody's treatment went against, in words.
+        outcomes: state of the outcome -> patients.
+    """
+
+    trajectories: Trajectories | None
+    version: Advice | None = None
+    against: Advice | None = None
+    first: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    last: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    eligible: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    repeated: dict[str, int] = field(default_factory=dict)
+    adjusted: dict[str, list[str]] = field(default_factory=dict)
+    not_adjusted: dict[str, dict[str, str]] = field(default_factory=dict)
+    overridden: tuple[str, ...] = ()
+    outcomes: dict[str, int] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, object]:
+        """Return who is counted and who is not, as JSON-ready data."""
+        return {
+            "eligible": self.eligible,
+            "counted": 0 if self.trajectories is None else len(self.trajectories),
+            "left_out": dict(sorted(self.left_out.items())), "repeated": self.repeated,
+            "adjusted": self.adjusted, "not_adjusted": self.not_adjusted,
+            "overridden": list(self.overridden), "outcomes": dict(sorted(self.outcomes.items())),
+            "usual_instead": None if self.version is None else self.version.usual,
+            "against_usual_instead": None if self.against is None else self.against.usual,
+        }  # fmt: skip
+
+
+def cohort_of(points: DecisionPoints, settings: FigureSettings) -> Cohort:
+    """Return the trajectories: of each patient the first decision point at each stage, in order.
+
+    Stages without a choice say nothing and are left out. A patient is left out, and counted, whose
+    stages come in another order than the bundle's, whose action at a stage is not one that the
+    stage offers, or whose history there lacks a variable that is adjusted for.
+    """
+    return _Maker(points, settings).cohort()
+
+
+class _Maker:
+    def __init__(self, points: DecisionPoints, settings: FigureSettings) -> None:
+        self.points = points
+        self.settings = settings
+        self.stages = [stage for stage in points.bundle.stages if len(stage.choose) > 1]
+        self.patient = points.frame["key.patient"].to_numpy(dtype=object)
+        self.used: list[pd.Series[int]] = []
+        self.repeated: dict[str, int] = {}
+        self.adjusted: dict[str, list[str]] = {}
+        self.not_adjusted: dict[str, dict[str, str]] = {}
+
+    def cohort(self) -> Cohort:
+        """Return the whole of it."""
+        wrong = self._find_rows()
+        everybody = sorted({*wrong, *(one for rows in self.used for one in rows.index)}, key=str)
+        reasons = dict.fromkeys(wrong, "stages in another order than the bundle's")
+        for stage, rows in zip(self.stages, self.used, strict=True):
+            for name, why in self._unfit(stage, rows).items():
+                reasons.setdefault(name, why)
+        kept = [name for name in everybody if name not in reasons]
+        self.used = [rows.reindex(pd.Index(kept, dtype=object)) for rows in self.used]
+        here = [at for at, rows in enumerate(self.used) if rows.notna().any()]
+        self.stages = [self.stages[at] for at in here]
+        self.used = [self.used[at] for at in here]
+        counted = Cohort(
+            None, eligible=len(everybody), left_out=dict(Counter(reasons.values())),
+            repeated=self.repeated, adjusted=self.adjusted, not_adjusted=self.not_adjusted,
+        )  # fmt: skip
+        return self._filled(counted, kept) if kept else counted
+
+    def _find_rows(self) -> set[str]:
+        """Find each patient's row at each stage; return whose stages are out of order."""
+        at_stage = self.points.stage.to_numpy(dtype=object)
+        latest: dict[str, int] = {}
+        wrong: set[str] = set()
+        for stage in self.stages:
+            rows = np.flatnonzero(at_stage == stage.name)
+            chosen: dict[str, int] = {}
+            for row in rows:
+                name = self.patient[row]
+                if name not in chosen and row > latest.get(name, -1):
+                    chosen[name] = int(row)
+            wrong |= set(self.patient[rows]) - set(chosen)
+            latest |= chosen
+            self.repeated[stage.name] = len(rows) - len(chosen)
+            self.used.append(pd.Series(chosen, dtype=np.int64))
+        return wrong
+
+    def _unfit(self, stage: Stage, rows: "pd.Series[int]") -> dict[str, str]:
+        """Return who cannot be counted at a stage, and why; choose what is adjusted for."""
+        frame = self.points.frame.iloc[rows.to_numpy()]
+        state = frame["taken.state"].to_numpy(dtype=object)
+        taken = frame["taken.action"].to_numpy(dtype=object)
+        fine = self.points.action_known[rows.to_numpy()]
+        found: dict[str, str] = {}
+        for name, one, action, known in zip(rows.index, state, taken, fine, strict=True):
+            if not known:
+                found[str(name)] = f"{stage.name}: the action taken is {one}"
+            elif action not in stage.choose:
+                found[str(name)] = f"{stage.name}: another action was taken than the stage offers"
+        for variable in self._choose_variables(stage, frame):
+            gone = frame[variable].isna().to_numpy(dtype=np.bool_)
+            for name in rows.index[gone]:
+                found.setdefault(str(name), f"{stage.name}: {variable} is not known")
+        return found
+
+    def _choose_variables(self, stage: Stage, frame: "pd.DataFrame") -> list[str]:
+        bundle, wish = self.points.bundle, self.settings.adjust_for
+        held: list[str] = []
+        why: dict[str, str] = {}
+        for name in bundle.base_variables:
+            known = float(frame[name].notna().mean()) if len(frame) else 0.0
+            if wish is not None and name not in wish:
+                why[name] = "not asked for"
+            elif bundle.kinds[name].type not in ("number", "boolean", "label"):
+                why[name] = "neither a number, nor yes or no, nor a label"
+            elif known < self.settings.least_known:
+                why[name] = f"known in {known:.1%} of the decision points"
+            elif frame[name].nunique() < 2:
+                why[name] = "the same for everybody"
+            else:
+                held.append(name)
+        self.adjusted[stage.name], self.not_adjusted[stage.name] = held, why
+        return held
+
+    def _filled(self, counted: Cohort, kept: Sequence[str]) -> Cohort:
+        frame, wide = self.points.frame, pd.DataFrame({"id": pd.Series(kept, dtype=object)})
+        matrix: Ints = np.vstack([rows.fillna(-1).to_numpy(dtype=np.intp) for rows in self.used])
+        last: Ints = matrix.max(axis=0)
+        first: Ints = np.where(matrix < 0, len(frame), matrix).min(axis=0)
+        specs = [self._spec(stage, rows, wide) for stage, rows in
+                 zip(self.stages, matrix, strict=True)]  # fmt: skip
+        state = frame["outcome.state"].iloc[last]
+        value = pd.to_numeric(frame["outcome.value"].iloc[last]).astype("float64")
+        wide["outcome"] = value.to_numpy()
+        counted = replace(
+            counted, first=first, last=last,
+            outcomes={str(name): int(n) for name, n in state.value_counts().items()},
+        )  # fmt: skip
+        if not np.isfinite(wide["outcome"]).any():
+            return counted
+        aim = self.points.bundle.document.aim
+        found = Trajectories.from_wide(
+            wide, specs, outcome="outcome", better=aim.better, missing_outcomes="keep",
+            kinds=self.points.bundle.kinds, unit=aim.unit or "",
+        )  # fmt: skip
+        found = replace(found, outcome_name=f"{aim.outcome} ({aim.unit})")
+        overridden: list[str] = []
+        stages = tuple(self._ruled_out(h, rows, overridden)
+                       for h, rows in zip(found.stages, matrix, strict=True))  # fmt: skip
+        found = replace(found, stages=stages)
+        return replace(
+            counted, trajectories=found, overridden=tuple(overridden),
+            version=self._advice(found, matrix, "decision"),
+            against=self._advice(found, matrix, "against") if self.points.against else None,
+        )  # fmt: skip
+
+    def _spec(self, stage: Stage, rows: Ints, wide: "pd.DataFrame") -> HistorySpec:
+        """Add a stage's columns to the wide table and return what they are."""
+        here = rows >= 0
+        held = self.points.frame.iloc[rows[here]]
+        taken = set(held["taken.action"])
+        columns = {}
+        for name in self.adjusted[stage.name]:
+            columns[name] = f"{name}@{stage.name}"
+            wide[columns[name]] = (
+                pd.Series(plain(held[name]), index=wide.index[here], dtype=object)
+                .reindex(wide.index)
+                .infer_objects()
+            )
+        action = pd.Series(held["taken.action"].to_numpy(dtype=object), index=wide.index[here])
+        wide[f"action@{stage.name}"] = action.reindex(wide.index)
+        return HistorySpec(
+            stage=stage.name, variables=tuple(columns), columns=columns,
+            actions=tuple(one for one in stage.choose if one in taken),
+            action=f"action@{stage.name}",
+        )  # fmt: skip
+
+    def _ruled_out(self, h: StageData, rows: Ints, overridden: list[str]) -> StageData:
+        """Take off the actions that a safeguard rules out, unless somebody took one there."""
+        here = np.flatnonzero(rows >= 0)
+        frame = self.points.frame.iloc[rows[here]]
+        feasible = h.feasible.copy()
+        for place, action in enumerate(h.spec.actions):
+            barred = np.zeros(len(here), dtype=np.bool_)
+            for safeguard in self.points.bundle.safeguards:
+                if action in safeguard.never:
+                    barred |= _holds(self.points, frame, safeguard.when)
+            against = barred & (h.action[here] == place)
+            if against.any():
+                label = self.points.label(action)
+                overridden.append(
+                    f"{h.spec.stage}: {int(against.sum())} were given {label!r} though a "
+                    "safeguard rules it out, so that it counts as possible for everybody"
+                )
+            else:
+                feasible[here[barred], place] = False
+        if not feasible[here].any(axis=1).all():
+            return h
+        return replace(h, feasible=feasible)
+
+    def _advice(self, found: Trajectories, matrix: Ints, prefix: str) -> Advice:
+        frame, places, usual = self.points.frame, [], {}
+        untaken: dict[str, int] = {}
+        for h, rows in zip(found.stages, matrix, strict=True):
+            held = frame.iloc[rows.clip(min=0)]
+            one = held[f"{prefix}.outcome"].isin(ADVISED).to_numpy(dtype=np.bool_)
+            said = held[f"{prefix}.action"].to_numpy(dtype=object)
+            offered = next(s.choose for s in self.stages if s.name == h.spec.stage)
+            place = np.full(h.rows, USUAL, dtype=np.intp)
+            for at, action in enumerate(h.spec.actions):
+                place[one & (said == action) & h.feasible[:, at]] = at
+            for action in (name for name in offered if name not in h.spec.actions):
+                if n := int((one & h.decided & (said == action)).sum()):
+                    untaken[f"{self.points.label(action)} at {h.spec.stage}"] = n
+            place[~h.decided] = NO_DECISION
+            usual[h.spec.stage] = int((place == USUAL).sum())
+            places.append(place)
+        words = tuple(f"{name} ({n} patients)" for name, n in untaken.items())
+        return Advice(tuple(places), usual, words)
+
+
+def _holds(points: DecisionPoints, frame: "pd.DataFrame", criterion: "object") -> Bools:
+    """Return where a criterion of the bundle is not definitely false."""
+    names = criterion.names()  # type: ignore[attr-defined]
+    columns: dict[str, Column] = {
+        name: as_column(plain(frame[name]), points.bundle.kinds[name]) for name in names
+    }
+    return where(criterion, Table(columns, len(frame)))[1]  # type: ignore[arg-type]

@@ -1,0 +1,143 @@
+"""The figures of a replay are one document of plain data; a report shows only what is in it."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cds_engine.bundle.model import RuleBundle
+from cds_engine.replay.figures.assumptions import assumptions, sensitivity
+from cds_engine.replay.figures.calibration import calibration
+from cds_engine.replay.figures.cohort import cohort_of
+from cds_engine.replay.figures.concordance import concordance
+from cds_engine.replay.figures.control import firing
+from cds_engine.replay.figures.flips import flips
+from cds_engine.replay.figures.funnel import funnel, outcomes
+from cds_engine.replay.figures.groups import partitions
+from cds_engine.replay.figures.points import DecisionPoints
+from cds_engine.replay.figures.reasons import abstentions, lacking
+from cds_engine.replay.figures.rounding import DIGITS, rounded
+from cds_engine.replay.figures.settings import FigureSettings
+from cds_engine.replay.figures.subgroups import subgroups
+from cds_engine.replay.figures.timeline import timelines
+from cds_engine.replay.figures.values import (
+    Valued,
+    differences,
+    trajectories_of,
+    valued,
+    values_document,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1
+
+
+def figures_of(
+    frame: "pd.DataFrame", bundle: RuleBundle, against: RuleBundle | None = None,
+    settings: FigureSettings | None = None, run: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Return every figure of a replay, rounded to significant digits, ready for JSON.
+
+    Args:
+        frame: the decision-point table, see ``cds_engine.replay.table``.
+        bundle: the version that was replayed.
+        against: the version beside it, if any.
+        settings: what counts as too little, and what is looked at.
+        run: what is to be told of the run itself, such as its settings and warnings.
+
+    Raises:
+        ReplayError: if the table is not that of these versions.
+    """
+    settings = settings or FigureSettings()
+    points = DecisionPoints.of(frame, bundle, against)
+    cohort = cohort_of(points, settings)
+    found = valued(points, cohort, settings)
+    told = {
+        "format": FORMAT, "digits": DIGITS, "run": dict(run or {}), "settings": settings.plain(),
+        "bundle": about(bundle), "against": None if against is None else about(against),
+        "empty": nobody(points), "funnel": funnel(points), "outcomes": outcomes(points),
+        "concordance": concordance(points, settings),
+        "abstentions": abstentions(points), "lacking": lacking(points),
+        "firing": firing(points, settings.smallest_cell),
+        "value": _value(found, settings) | {"cohort": cohort.plain()},
+        "subgroups": subgroups(points, found, settings),
+        "calibration": calibration(found, settings),
+        "flips": None, "timelines": [],
+    }  # fmt: skip
+    plain: dict[str, Any] = rounded(told | _one_by_one(points, settings))
+    return plain
+
+
+def about(bundle: RuleBundle) -> dict[str, Any]:
+    """Return what a reader must know of a version to read its figures."""
+    aim = bundle.document.aim
+    return {
+        "regime": bundle.regime, "version": bundle.version, "identity": bundle.identity,
+        "digest": bundle.digest, "title": bundle.document.title,
+        "aim": {"outcome": aim.outcome, "at": aim.at, "unit": aim.unit, "better": aim.better},
+        "actions": {name: action.label for name, action in bundle.actions.items()},
+        "stages": {stage.name: stage.title or stage.name for stage in bundle.stages},
+        "variables": {name: one.label or name for name, one in bundle.variables.items()},
+    }  # fmt: skip
+
+
+def nobody(points: DecisionPoints) -> str | None:
+    """Return why there is nothing to answer, in words; None where there is."""
+    if not len(points):
+        return "There is no decision point: the records hold no encounter that counts as one."
+    if not points.eligible.any():
+        held = points.frame["decision.outcome"].value_counts()
+        said = ", ".join(f"{name} {n}" for name, n in sorted(held.items()))
+        return (
+            f"No patient was eligible: of {len(points)} decision points none is at a stage of the "
+            f"regime ({said})."
+        )
+    return None
+
+
+def _value(found: Valued, settings: FigureSettings) -> dict[str, Any]:
+    if found.refused:
+        return {"refused": found.refused, "regimes": [], "differences": [], "sensitivity": [],
+                "assumptions": None}  # fmt: skip
+    curves, flips_at = sensitivity(found, settings)
+    return {
+        "refused": None, "outcome": trajectories_of(found.cohort).outcome_name,
+        "regimes": values_document(found), "differences": differences(found),
+        "sensitivity": curves, "assumptions": assumptions(found, flips_at),
+    }  # fmt: skip
+
+
+def _one_by_one(points: DecisionPoints, settings: FigureSettings) -> dict[str, Any]:
+    """Return flips and timelines: of who flips, or without a second version of who disagreed."""
+    rows = rows_of(points.frame)
+    groups = {
+        part.by: [part.names[at] for at in part.group]
+        for part in partitions(points, settings)
+        if part.group is not None
+    }
+    told: dict[str, Any] = {}
+    if points.against is not None:
+        told["flips"] = flips(rows, groups, settings.listed)
+        wanted = [one["patient"] for one in told["flips"]["listed"]]
+    else:
+        apart = points.choice & points.advised & points.action_known & ~points.concordant
+        wanted = list(points.frame.loc[apart, "key.patient"])
+    few: Sequence[str] = list(dict.fromkeys(wanted))[: settings.timelines]
+    told["timelines"] = timelines(rows, list(points.bundle.base_variables), few)
+    return told
+
+
+def rows_of(frame: "pd.DataFrame") -> dict[str, list[Any]]:
+    """Return the columns as lists, None for no value and instants as text."""
+    held: dict[str, list[Any]] = {}
+    for name in frame.columns:
+        values = frame[name]
+        if name == "key.as_of":
+            held[name] = list(values.dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        elif values.dtype == object and name.endswith((".candidates", ".reasons", ".sources",
+                                                       ".withheld")):  # fmt: skip
+            held[name] = [list(one) for one in values]
+        else:
+            held[name] = [None if gone else one for one, gone in
+                          zip(values.tolist(), values.isna(), strict=True)]  # fmt: skip
+    return held

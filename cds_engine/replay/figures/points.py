@@ -1,0 +1,121 @@
+"""The decision points of a replay, with what each version said of them in one word."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cds_engine.bundle.model import RuleBundle
+from cds_engine.estimate.columns import Bools
+from cds_engine.replay.settings import ReplayError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ADVICE = ("recommendation", "equipoise", "no_change")
+"""The outcomes in which a version says what to do."""
+FIRING = ("recommendation", "equipoise")
+"""The outcomes in which a card is shown."""
+INPUTS = (
+    "missing", "stale", "out-of-range", "unit-unknown", "conflicting-data", "incomplete",
+    "unresolved",
+)  # fmt: skip
+"""The codes of abstentions for the lack of a usable input."""
+KNOWN_ACTION = ("seen", "unchanged")
+_NEEDED = ("key.patient", "key.encounter", "key.as_of", "decision.outcome", "decision.stage",
+           "decision.action", "decision.candidates", "decision.code", "decision.reasons",
+           "taken.action", "taken.state", "outcome.value", "outcome.state")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DecisionPoints:
+    """The decision-point table and the versions that it was made with.
+
+    Attributes:
+        frame: one row a decision, in order of patient, time and encounter.
+        bundle: the version that was replayed.
+        against: the version beside it, if any.
+    """
+
+    frame: "pd.DataFrame"
+    bundle: RuleBundle
+    against: RuleBundle | None = None
+
+    @classmethod
+    def of(
+        cls, frame: "pd.DataFrame", bundle: RuleBundle, against: RuleBundle | None = None
+    ) -> "DecisionPoints":
+        """Return the points of a table as ``replay_shard`` makes it.
+
+        Raises:
+            ReplayError: if it is no such table, or was made with other versions.
+        """
+        needed = [*_NEEDED, *bundle.variables]
+        if against is not None:
+            needed += ["against.outcome", "against.action", "against.stage"]
+        if lacking := [name for name in needed if name not in frame]:
+            raise ReplayError(
+                f"the decision-point table has no column {lacking[0]}; it was made by another "
+                "version of the rule bundle or of cds-engine, so replay again"
+            )
+        ordered = frame.sort_values(["key.patient", "key.as_of", "key.encounter"], kind="stable")
+        return cls(ordered.reset_index(drop=True), bundle, against)
+
+    def __len__(self) -> int:
+        """Return how many decision points there are."""
+        return len(self.frame)
+
+    @cached_property
+    def stage(self) -> "pd.Series[str]":
+        """The stage of each decision, empty where there is none."""
+        return self.frame["decision.stage"].astype(object).where(
+            self.frame["decision.stage"].notna(), "")  # fmt: skip
+
+    @cached_property
+    def eligible(self) -> Bools:
+        """Whose decision is at a stage: in the population, and at one point of the regime."""
+        return (self.stage != "").to_numpy(dtype=np.bool_)
+
+    @cached_property
+    def choice(self) -> Bools:
+        """Whose decision is at a stage that offers more than one action."""
+        names = [stage.name for stage in self.bundle.stages if len(stage.choose) > 1]
+        return self.stage.isin(names).to_numpy(dtype=np.bool_)
+
+    @cached_property
+    def complete(self) -> Bools:
+        """Who is eligible and lacks no input that the rule would have needed."""
+        lacking = self.frame["decision.code"].isin(INPUTS).to_numpy(dtype=np.bool_)
+        return np.asarray(self.eligible & ~lacking)
+
+    @cached_property
+    def advised(self) -> Bools:
+        """Who was told what to do, be it to change nothing."""
+        told = self.frame["decision.outcome"].isin(ADVICE).to_numpy(dtype=np.bool_)
+        return np.asarray(self.eligible & told)
+
+    @cached_property
+    def action_known(self) -> Bools:
+        """Of whom the records show one action, or that nothing was changed."""
+        return self.frame["taken.state"].isin(KNOWN_ACTION).to_numpy(dtype=np.bool_)
+
+    @cached_property
+    def concordant(self) -> Bools:
+        """Whose action was the advised one, or one of those that were equally good."""
+        taken, among = self.frame["taken.action"], self.frame["decision.candidates"]
+        same = [one in set(names) for one, names in zip(taken, among, strict=True)]
+        return np.asarray(self.advised & self.action_known & np.array(same, dtype=np.bool_))
+
+    def patients(self, rows: Bools) -> int:
+        """Return how many patients some rows are of."""
+        return int(self.frame.loc[rows, "key.patient"].nunique())
+
+    def counted(self, rows: Bools) -> dict[str, int]:
+        """Return how many decisions and patients some rows are."""
+        return {"decisions": int(rows.sum()), "patients": self.patients(rows)}
+
+    def label(self, action: str | None) -> str:
+        """Return an action in words."""
+        known = self.bundle.actions
+        return known[action].label if action is not None and action in known else str(action)

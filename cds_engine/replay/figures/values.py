@@ -1,0 +1,252 @@
+"""E[Y^d] of versions, usual care and fixed actions, by two methods, or why there is none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from cds_engine.assume.positivity import overlap
+from cds_engine.errors import EstimationError
+from cds_engine.estimate.columns import Bools, Floats
+from cds_engine.estimate.comparison import fixed_regimes
+from cds_engine.estimate.crude import crude_value, observed_value
+from cds_engine.estimate.doubly_robust import Prepared, prepare
+from cds_engine.estimate.ipw import ipw_value
+from cds_engine.estimate.rule import Rules
+from cds_engine.estimate.trajectories import Trajectories
+from cds_engine.estimate.value import ValueEstimate
+from cds_engine.estimate.weights import advice, follows_so_far
+from cds_engine.replay.figures.cohort import Advice, Cohort
+from cds_engine.replay.figures.points import DecisionPoints
+from cds_engine.replay.figures.settings import FigureSettings
+
+VERSION, AGAINST, USUAL_CARE = "version", "against", "usual"
+
+
+@dataclass(frozen=True)
+class One:
+    """One regime and its two values; none where they are refused.
+
+    Attributes:
+        key: ``version``, ``against``, ``usual`` or ``fixed:...``.
+        refused: why there is no value; empty where there is.
+    """
+
+    key: str
+    label: str
+    kind: str
+    rules: Rules | None
+    robust: ValueEstimate | None = None
+    weighted: ValueEstimate | None = None
+    crude: ValueEstimate | None = None
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Valued:
+    """All values on the same trajectories.
+
+    Attributes:
+        cohort: who they rest on.
+        regimes: by their keys.
+        prepared: the nuisance models; None where all values are refused.
+        shares: propensities of every stage, fitted to all.
+        refused: why there is no value at all; empty where there is.
+    """
+
+    cohort: Cohort
+    regimes: Mapping[str, One] = field(default_factory=dict)
+    prepared: Prepared | None = None
+    shares: tuple[Floats, ...] = ()
+    refused: str = ""
+
+    def robust(self, key: str) -> ValueEstimate | None:
+        """Return a doubly robust value, if there is one."""
+        return self.regimes[key].robust if key in self.regimes else None
+
+
+def valued(points: DecisionPoints, cohort: Cohort, settings: FigureSettings) -> Valued:
+    """Return the values of both versions, of every fixed regime and of usual care."""
+    if why := _nothing_to_say(points, cohort, settings):
+        return Valued(cohort, refused=why)
+    t = trajectories_of(cohort)
+    try:
+        _, shares = overlap(t)
+        prepared = prepare(t, n_folds=settings.folds, missing="weight", random_state=settings.seed)
+        usual = observed_value(t, missing="weight", level=settings.level)
+    except EstimationError as fault:
+        return Valued(cohort, refused=str(fault))
+    care = One(USUAL_CARE, "Usual care", "usual care", None, usual, usual,
+               observed_value(t.take(t.observed), level=settings.level))  # fmt: skip
+    found = [_of(t, prepared, shares, one, settings) for one in _asked(points, cohort, t)]
+    return Valued(cohort, {one.key: one for one in [*found, care]}, prepared, shares)
+
+
+def trajectories_of(cohort: Cohort) -> Trajectories:
+    """Return the trajectories of a cohort that has some; raises EstimationError if not."""
+    if cohort.trajectories is None:
+        raise EstimationError("there are no trajectories; ask why before asking for a value")
+    return cohort.trajectories
+
+
+def _nothing_to_say(points: DecisionPoints, cohort: Cohort, settings: FigureSettings) -> str:
+    """Return why there can be no value, in words; empty where there can be."""
+    if not cohort.eligible:
+        return "No patient was eligible at a stage that offers a choice."
+    told = cohort.plain()
+    if not told["counted"] and not cohort.outcomes:
+        return f"All {cohort.eligible} eligible patients are left out; see the reasons."
+    t = cohort.trajectories
+    if t is None:
+        return f"The outcome was observed of nobody: {_counts(cohort.outcomes)}."
+    kind = points.bundle.kinds.get(points.bundle.document.aim.outcome)
+    if kind is not None and kind.type not in ("number", "boolean"):
+        return f"The outcome is a {kind.type}, which has no mean."
+    share = float(t.observed.mean())
+    if share < settings.least_observed:
+        return (
+            f"The outcome was observed of {share:.0%} of {len(t)} patients, fewer than the "
+            f"{settings.least_observed:.0%} asked for: {_counts(cohort.outcomes)}."
+        )
+    if int(t.observed.sum()) < settings.least_effective_n:
+        return (f"The outcome was observed of {int(t.observed.sum())} patients, fewer than the "
+                f"{settings.least_effective_n:g} asked for.")  # fmt: skip
+    return ""
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in sorted(counts.items()))
+
+
+def _asked(points: DecisionPoints, cohort: Cohort, t: Trajectories) -> list[One]:
+    asked = [_version(VERSION, points.bundle.identity, cohort.version)]
+    if points.against is not None:
+        asked.append(_version(AGAINST, points.against.identity, cohort.against))
+    try:
+        fixed = fixed_regimes(t)
+    except EstimationError as fault:
+        return [*asked, One("fixed", "Fixed actions", "fixed", None, refused=str(fault))]
+    for name, rules in fixed.items():
+        words = ", then ".join(points.label(one) for one in name.split(" > "))
+        asked.append(One(f"fixed:{name}", f"Always: {words}", "fixed", rules))
+    return asked
+
+
+def _version(key: str, label: str, said: Advice | None) -> One:
+    if said is None:
+        return One(key, label, "regime", None, refused="nothing is known of what it said")
+    refused = ""
+    if said.untaken:
+        refused = f"it advises what nobody took: {'; '.join(said.untaken)}"
+    return One(key, label, "regime", said.rules(), refused=refused)
+
+
+def _of(t: Trajectories, prepared: Prepared, shares: tuple[Floats, ...], one: One,
+        settings: FigureSettings) -> One:  # fmt: skip
+    """Return a regime with its values, or with the reason why they are refused."""
+    if one.refused or one.rules is None:
+        return one
+    least, level = settings.least_effective_n, settings.level
+    try:
+        weighted = ipw_value(t, one.rules, label=one.label, propensity=list(shares),
+                             missing="weight", level=level)  # fmt: skip
+    except EstimationError as fault:
+        return replace(one, refused=str(fault))
+    if weighted.effective_n < least:
+        return replace(one, refused=(
+            f"the {weighted.followers} who followed it weigh as much as "
+            f"{weighted.effective_n:.1f}, fewer than the {least:g} asked for"))  # fmt: skip
+    try:
+        rules = _reordered(one.rules, prepared)
+        robust = prepared.value(rules, one.label, level=level)
+        crude = crude_value(t, one.rules, label=one.label, level=level)
+    except EstimationError as fault:
+        return replace(one, weighted=weighted, refused=str(fault))
+    return replace(one, robust=robust, weighted=weighted, crude=crude)
+
+
+def _reordered(rules: Rules, prepared: Prepared) -> Rules:
+    """Return rules for the trajectories in the order of the nuisance models."""
+    held = [Advice((rule.places,), {}).rules(prepared.order)[0] if hasattr(rule, "places") else rule
+            for rule in rules]  # fmt: skip
+    return tuple(held)
+
+
+def values_document(found: Valued) -> list[dict[str, Any]]:
+    """Return every regime's values, with what a naive reader would have computed beside them."""
+    usual = found.robust(USUAL_CARE)
+    rows = []
+    for one in found.regimes.values():
+        row: dict[str, Any] = {"key": one.key, "label": one.label, "kind": one.kind,
+                               "refused": one.refused or None}  # fmt: skip
+        if not one.refused:
+            row |= {"robust": estimate(one.robust), "weighted": estimate(one.weighted),
+                    "crude": estimate(one.crude), "naive": _naive(found, one)}  # fmt: skip
+            if usual is not None and one.robust is not None and one.key != USUAL_CARE:
+                row["minus_usual"] = estimate(one.robust.minus(usual))
+        rows.append(row)
+    return rows
+
+
+def differences(found: Valued) -> list[dict[str, Any]]:
+    """Return paired differences: each version against usual care, each other, and fixed ones."""
+    pairs = [(VERSION, USUAL_CARE), (AGAINST, USUAL_CARE), (VERSION, AGAINST)]
+    pairs += [(VERSION, key) for key in found.regimes if key.startswith("fixed")]
+    told = []
+    for one, other in pairs:
+        if one not in found.regimes or other not in found.regimes:
+            continue
+        a, b = found.regimes[one], found.regimes[other]
+        row: dict[str, Any] = {"of": one, "minus": other, "label": minus(a, b)}
+        if a.robust is None or b.robust is None:
+            row["refused"] = a.refused or b.refused
+        else:
+            row |= {"refused": None, "robust": estimate(a.robust.minus(b.robust))}
+            if a.weighted is not None and b.weighted is not None:
+                row["weighted"] = estimate(a.weighted.minus(b.weighted))
+        told.append(row)
+    return told
+
+
+def minus(one: One, other: One) -> str:
+    """Return a difference in words, such as ``The version less usual care``."""
+    names = {VERSION: "The version", AGAINST: "The second version"}
+    label = names.get(other.key, other.label)
+    return f"{names.get(one.key, one.label)} less {label[0].lower()}{label[1:]}"
+
+
+def estimate(value: ValueEstimate | None) -> dict[str, Any] | None:
+    """Return an estimate as JSON-ready data."""
+    if value is None:
+        return None
+    weights = value.weights
+    return {
+        "estimate": value.estimate, "standard_error": value.standard_error, "low": value.low,
+        "high": value.high, "n": value.n, "followers": None if value.followers < 0 else value.followers,
+        "effective_n": value.effective_n, "method": value.method, "notes": list(value.notes),
+        "largest_weight": None if weights is None else weights.largest,
+        "mean_weight": None if weights is None else weights.mean,
+    }  # fmt: skip
+
+
+def _naive(found: Valued, one: One) -> dict[str, Any] | None:
+    """Return the mean of those who followed less that of those who did not: not an effect."""
+    if one.rules is None:
+        return None
+    t = trajectories_of(found.cohort)
+    follows = follows_so_far(t, advice(t, one.rules))[-1]
+    groups = [t.sign * t.outcome[who & t.observed] for who in (follows, ~follows)]
+    if min(map(len, groups)) < 2:
+        return None
+    error = float(np.sqrt(sum(g.var(ddof=1) / len(g) for g in groups)))
+    return {"estimate": float(groups[0].mean() - groups[1].mean()), "standard_error": error,
+            "followed": len(groups[0]), "others": len(groups[1])}  # fmt: skip
+
+
+def followers(found: Valued, key: str) -> Bools:
+    """Return who followed a regime at every stage, in the order of the trajectories."""
+    t, one = trajectories_of(found.cohort), found.regimes[key]
+    if one.rules is None:
+        return np.ones(len(t), dtype=np.bool_)
+    return np.asarray(follows_so_far(t, advice(t, one.rules))[-1])
