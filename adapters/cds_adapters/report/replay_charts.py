@@ -22,6 +22,7 @@ from cds_adapters.report.charts import (
     love,
 )
 from cds_adapters.report.numbers import count, interval, number, percent
+from cds_engine.vocabulary.units import unit_words
 
 Figures = Mapping[str, Any]
 NAN = math.nan
@@ -32,7 +33,18 @@ def outcome_words(figures: Figures) -> str:
     """Return the outcome with its unit."""
     aim = figures["bundle"]["aim"]
     label = figures["bundle"]["variables"].get(aim["outcome"], aim["outcome"])
-    return f"{label} ({aim['unit']})" if aim["unit"] else str(label)
+    return f"{label}{unit_of(figures)}"
+
+
+def unit_of(figures: Figures) -> str:
+    """Return the outcome's unit in brackets after a space; nothing where it has none."""
+    unit = figures["bundle"]["aim"]["unit"]
+    return f" ({unit_words(unit)})" if unit else ""
+
+
+def stage_of(figures: Figures, stage: str) -> str:
+    """Return what a stage is called."""
+    return str(figures["bundle"]["stages"].get(stage, stage))
 
 
 def funnel_chart(figures: Figures) -> Chart:
@@ -53,7 +65,7 @@ def reasons_chart(figures: Figures, words: Mapping[str, str]) -> Chart:
     items = [
         Bar(words.get(one["code"], one["code"]), one["decisions"], count(one["decisions"]),
             extra=(one["code"], count(one["patients"]),
-                   ", ".join(f"{name}: {n}" for name, n in one["stages"].items())))
+                   ", ".join(f"{stage_of(figures, s)}: {n}" for s, n in one["stages"].items())))
         for one in figures["abstentions"]
     ]  # fmt: skip
     return bars("reasons", "Why there was no advice", items, "Decision points",
@@ -102,7 +114,6 @@ def values_chart(figures: Figures) -> Chart:
 
 def differences_chart(figures: Figures) -> Chart:
     """Return the paired differences."""
-    unit = figures["bundle"]["aim"]["unit"]
     marks = []
     for one in figures["value"]["differences"]:
         if one["refused"]:
@@ -113,7 +124,7 @@ def differences_chart(figures: Figures) -> Chart:
         beside = _ends(other) if other else "none"
         marks.append(Mark(one["label"], told["estimate"], told["low"], told["high"],
                           extra=(beside,)))  # fmt: skip
-    axis = f"Difference in the outcome{f' ({unit})' if unit else ''}; {_better(figures)}"
+    axis = f"Difference in the outcome{unit_of(figures)}; {_better(figures)}"
     return forest("differences", "Paired differences on the same patients", marks, axis,
                   reference=Line(0.0, "no difference"), extra_head=("By weighting alone",),
                   names=("Doubly robust, with interval", ""))  # fmt: skip
@@ -124,7 +135,7 @@ def balance_chart(figures: Figures) -> Chart:
     actions = figures["bundle"]["actions"]
     rows = [
         BalanceRow(one["column"], one["before"], one["after"],
-                   f"{one['stage']}: {actions.get(one['action'], one['action'])}")
+                   f"{stage_of(figures, one['stage'])}: {actions.get(one['action'], one['action'])}")
         for one in figures["value"]["assumptions"]["balance"]
     ]  # fmt: skip
     return love("balance", "Those who took an action beside all who could have", rows)
@@ -138,13 +149,12 @@ def sensitivity_chart(figures: Figures) -> Chart:
         low, high = [at["low"] for at in curve], [at["high"] for at in curve]
         middle = [curve[0]["low"]] * len(curve)
         lines.append(Curve(_short(one, figures), [at["gamma"] for at in curve], middle, low, high))
-    unit = figures["bundle"]["aim"]["unit"]
     flips = figures["value"]["sensitivity"][0]["flips_at"]
     at = [Line(flips, "flips")] if isinstance(flips, float | int) and flips <= 3 else []
     return curves(
         "sensitivity", "What unmeasured confounding could make of the difference", lines,
         "Gamma: factor by which an unmeasured cause shifts the odds of treatment",
-        f"Difference{f' ({unit})' if unit else ''}", level=Line(0.0, "none"), at=at,
+        f"Difference{unit_of(figures)}", level=Line(0.0, "none"), at=at,
     )  # fmt: skip
 
 
@@ -152,11 +162,10 @@ def subgroups_chart(figures: Figures, key: str) -> Chart:
     """Return a version's difference from usual care in every subgroup."""
     marks = [_group_mark(part["by"], one, key) for part in figures["subgroups"]
              for one in part["groups"]]  # fmt: skip
-    unit = figures["bundle"]["aim"]["unit"]
     words = "The version" if key == "version" else figures["against"]["identity"]
     return forest(
         f"subgroups-{key}", f"{words} less usual care, in subgroups", marks,
-        f"Difference in the outcome{f' ({unit})' if unit else ''}; {_better(figures)}",
+        f"Difference in the outcome{unit_of(figures)}; {_better(figures)}",
         reference=Line(0.0, "no difference"),
         extra_head=("Patients counted", "Effective n", "Usual care", "Concordant"),
         names=("Doubly robust, with interval", ""),
@@ -267,7 +276,7 @@ def overlap_rows(figures: Figures) -> list[tuple[str, ...]]:
     """Return the figures of overlap."""
     actions = figures["bundle"]["actions"]
     return [
-        (f"{one['stage']}: {actions.get(one['action'], one['action'])}", count(one["could"]),
+        (f"{stage_of(figures, one['stage'])}: {actions.get(one['action'], one['action'])}", count(one["could"]),
          count(one["took"]), number(one["quantiles"][2], 3),
          f"{number(one['quantiles'][0], 3)} to {number(one['quantiles'][4], 3)}",
          percent(one["rare"]), number(one["effective_n"]), number(one["largest_weight"]))

@@ -7,6 +7,8 @@ from urllib.parse import quote, urlencode
 from cds_adapters.report import replay_charts as charts
 from cds_adapters.report.numbers import count, interval, number, percent
 from cds_adapters.report.page import page
+from cds_engine.vocabulary.time import parse_duration
+from cds_engine.vocabulary.units import unit_words
 
 Figures = Mapping[str, Any]
 LISTED = 100
@@ -47,7 +49,7 @@ def replay_page(figures: Figures, service: Callable[[str, str], str] | None = No
         "replay.html", figures=figures, outcome=charts.outcome_words(figures), link=link,
         anchors=told, labels=labels, tables=charts.tables(figures), first=_first(figures),
         flips=flips_view(figures["flips"], labels), listed=LISTED, number=number, count=count,
-        percent=percent, **_charts(figures),
+        percent=percent, horizon=_horizon(figures), **_charts(figures),
     )  # fmt: skip
 
 
@@ -130,14 +132,19 @@ def _shares(figures: Figures) -> list[tuple[str, str, str]]:
              f"of {count(eligible)} eligible decisions")]  # fmt: skip
     if agreed["decisions"]:
         ends = f"{percent(agreed['low'])} to {percent(agreed['high'])}"
-        told.append(("Clinicians did the same in", percent(agreed["share"]),
-                     f"of {count(agreed['decisions'])} decisions with a choice ({ends})"))  # fmt: skip
+        among = f"of {count(agreed['decisions'])} decisions with a choice ({ends})"
+        told.append(("Clinicians did the same in", percent(agreed["share"]), among))
     return told
+
+
+def _horizon(figures: Figures) -> str:
+    at = figures["bundle"]["aim"]["at"]
+    return parse_duration(at).words() if at else ""
 
 
 def _answer(one: Figures, figures: Figures) -> tuple[str, str, str] | None:
     if one["refused"]:
         return None
-    told, unit = one["robust"], figures["bundle"]["aim"]["unit"] or ""
+    told, unit = one["robust"], unit_words(figures["bundle"]["aim"]["unit"] or "")
     return (one["label"], f"{number(told['estimate'])} {unit}",
             f"{interval(told['low'], told['high'])}, doubly robust")  # fmt: skip

@@ -216,8 +216,9 @@ def test_poor_positivity_is_said_before_any_value() -> None:
         assert said < words.index(row[1])
     for _, difference, _, _ in answers(fit.values, Words.of(study)):
         assert said < words.index(difference)
-    notes = words[words.index("Notes and method", said) :]
-    assert notes.index(problem) < 400
+    [notes] = [one for one in page.find("section")
+               if one.attributes["aria-labelledby"] == "notes"]  # fmt: skip
+    assert notes.find("li")[0].words() == f"Positivity: {problem}."
 
 
 def test_the_ledger_leaves_room_to_sign(texts: dict[str, str]) -> None:
