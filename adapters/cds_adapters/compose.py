@@ -22,6 +22,7 @@ from cds_adapters.storage.reader import AuditReader
 from cds_adapters.storage.shelf import Shelf, shipped_rules
 from cds_adapters.storage.verify import require_sound_end
 from cds_adapters.web.pages import Pages, add_pages
+from cds_adapters.web.replays import ReplayFolder
 from cds_engine.decide.regime import Regime
 
 
@@ -62,7 +63,9 @@ def _composed(site: Site) -> FastAPI:
     audit = AuditStore(engine)
     try:
         hooks = HookService(served, audit, FeedbackStore(engine), site, clock)
-        pages = Pages(shelf, regimes, audit, site, clock, patients=patients_of(site))
+        replays = None if site.replays is None else ReplayFolder(site.replays)
+        patients = patients_of(site)
+        pages = Pages(shelf, regimes, audit, site, clock, patients=patients, replays=replays)
     except BaseException:
         audit.close()
         raise

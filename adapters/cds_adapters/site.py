@@ -24,6 +24,9 @@ class Site(BaseModel):
     patients: Path | None = Field(
         None, description="Folder of FHIR records whose patients the rewind pages show; none."
     )
+    replays: Path | None = Field(
+        None, description="Folder with the folders that replays wrote, to be read as pages; none."
+    )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on.")
     base_url: str | None = Field(

@@ -46,8 +46,9 @@ def workers(folder: Path, master: str, count: int) -> Iterator[None]:
     """Start workers of one core each; go on once all are registered."""
     with ExitStack() as stack:
         for number in range(count):
-            words = ("worker.Worker", "--host", "127.0.0.1", "--webui-port", "0", "--cores", "1",
-                     "--memory", "1g", "--work-dir", str(folder / f"worker-{number}"), master)  # fmt: skip
+            work = str(folder / f"worker-{number}")
+            words = ("worker.Worker", "--host", "127.0.0.1", "--webui-port", "0",
+                     "--cores", "1", "--memory", "1g", "--work-dir", work, master)  # fmt: skip
             log = folder / f"worker-{number}.log"
             process = stack.enter_context(_started(folder, log, *words))
             _await(process, log, "Successfully registered with master")

@@ -155,6 +155,9 @@ def serve(
     patients: Annotated[
         Path | None, typer.Option(help="Folder of FHIR records to show at /patients/ID?as_of=.")
     ] = None,
+    replays: Annotated[
+        Path | None, typer.Option(help="Folder of replays to show at /replays.")
+    ] = None,
     site: Settings = None,
 ) -> None:
     """Serve CDS Hooks recommendations and the pages."""
@@ -164,7 +167,7 @@ def serve(
         "host": host, "port": port, "rules": rules, "database": database, "as_of": as_of,
         "allow_as_of": allow_as_of or None, "cors_origins": cors_origin or None,
         "fhir_servers": fhir_server or None, "allow_plain_http": allow_plain_http or None,
-        "patients": patients,
+        "patients": patients, "replays": replays,
     }  # fmt: skip
     raise typer.Exit(run(site, given))
 

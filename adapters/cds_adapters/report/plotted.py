@@ -225,7 +225,7 @@ def heat(  # noqa: PLR0913 - as above
     shaded = np.array([[v if r != c else 0.0 for c, v in zip(columns, line, strict=True)]
                        for r, line in zip(rows, cells, strict=True)], dtype=np.float64)  # fmt: skip
     tops, sides = [wrapped(name, 14) for name in columns], [wrapped(name, 22) for name in rows]
-    head_room = 34 + 17 * max(name.count("\n") + 1 for name in tops)
+    head_room = 46 + 17 * max(name.count("\n") + 1 for name in tops)
     left = room(sides) + 34
     wide = min(WIDTH, max(320, int(left + 112 * len(columns) + 20)))
     with drawing(46 * len(rows) + head_room + 14, wide) as figure:
@@ -242,7 +242,7 @@ def heat(  # noqa: PLR0913 - as above
         axes.xaxis.tick_top()
         axes.xaxis.set_label_position("top")
         axes.tick_params(length=0)
-        axes.set_xlabel(column_axis, fontweight="bold")
+        axes.set_xlabel(column_axis, fontweight="bold", labelpad=10)
         axes.set_ylabel(row_axis, fontweight="bold")
         axes.spines[:].set_visible(False)
         drawn = svg(figure, key, title)

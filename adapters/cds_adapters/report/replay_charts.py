@@ -42,6 +42,12 @@ def unit_of(figures: Figures) -> str:
     return f" ({unit_words(unit)})" if unit else ""
 
 
+def _at(figures: Figures, one: Figures) -> str:
+    """Return a stage and an action in words."""
+    actions = figures["bundle"]["actions"]
+    return f"{stage_of(figures, one['stage'])}: {actions.get(one['action'], one['action'])}"
+
+
 def stage_of(figures: Figures, stage: str) -> str:
     """Return what a stage is called."""
     return str(figures["bundle"]["stages"].get(stage, stage))
@@ -132,10 +138,9 @@ def differences_chart(figures: Figures) -> Chart:
 
 def balance_chart(figures: Figures) -> Chart:
     """Return the standardised differences of every stage and action."""
-    actions = figures["bundle"]["actions"]
     rows = [
         BalanceRow(one["column"], one["before"], one["after"],
-                   f"{stage_of(figures, one['stage'])}: {actions.get(one['action'], one['action'])}")
+                   _at(figures, one))
         for one in figures["value"]["assumptions"]["balance"]
     ]  # fmt: skip
     return love("balance", "Those who took an action beside all who could have", rows)
@@ -274,9 +279,8 @@ def tables(figures: Figures) -> dict[str, Sequence[tuple[str, ...]]]:
 
 def overlap_rows(figures: Figures) -> list[tuple[str, ...]]:
     """Return the figures of overlap."""
-    actions = figures["bundle"]["actions"]
     return [
-        (f"{stage_of(figures, one['stage'])}: {actions.get(one['action'], one['action'])}", count(one["could"]),
+        (_at(figures, one), count(one["could"]),
          count(one["took"]), number(one["quantiles"][2], 3),
          f"{number(one['quantiles'][0], 3)} to {number(one['quantiles'][4], 3)}",
          percent(one["rare"]), number(one["effective_n"]), number(one["largest_weight"]))

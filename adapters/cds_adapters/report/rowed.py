@@ -119,7 +119,7 @@ def love(
         for y, one in zip(places, rows, strict=True):
             axes.plot([one.before, one.after], [y, y], color=FAINT, linewidth=2, zorder=1)
             _hollow(axes, one.before, y)
-            axes.plot([one.after], [y], "o", color=BLUE, markersize=8, zorder=3)
+            axes.plot([one.after], [y], "o", color=BLUE, markersize=7, zorder=3)
         wide = max([2.5 * limit, *(abs(v) * 1.08 for one in rows for v in (one.before, one.after))])
         axes.set_xlim(-wide, wide)
         finish_x(axes, f"{axis}\nShaded: within {number(limit)}")
@@ -172,7 +172,7 @@ def _forest_row(axes: Axes, y: float, mark: Mark) -> None:
     if not known(mark.estimate):
         return
     axes.plot([mark.low, mark.high], [y, y], color=BLUE, linewidth=2.4, solid_capstyle="butt")
-    axes.plot([mark.estimate], [y], "o", color=BLUE, markersize=8.5, zorder=3)
+    axes.plot([mark.estimate], [y], "o", color=BLUE, markersize=7.5, zorder=3)
 
 
 def _said(mark: Mark, places: int) -> str:
@@ -197,8 +197,9 @@ def _forest_cells(mark: Mark, places: int, *, crude: bool, grouped: bool) -> tup
 
 
 def _hollow(axes: Axes, x: float, y: float) -> None:
-    axes.plot([x], [y], "D", markerfacecolor="white", markeredgecolor=RED, markeredgewidth=1.8,
-              markersize=7.5, zorder=2)  # fmt: skip
+    """Draw a mark that lets a filled one of the same value be seen inside it."""
+    axes.plot([x], [y], "D", markerfacecolor="none", markeredgecolor=RED, markeredgewidth=1.8,
+              markersize=9.5, zorder=4)  # fmt: skip
 
 
 def _named(axes: Axes, marks: Sequence[tuple[str, str, bool]], lift: float = 0.0) -> None:

@@ -21,6 +21,7 @@ from cds_adapters.web.overview import overview, recent_rows
 from cds_adapters.web.patientview import patient_view, read_wish
 from cds_adapters.web.regimeview import regime_view
 from cds_adapters.web.render import SECURITY_HEADERS, Renderer
+from cds_adapters.web.replays import ReplayFolder, ReplayPages
 from cds_adapters.web.serve import PageRoutes, static_file, stored
 from cds_adapters.web.tryform import read_entry
 from cds_engine.bundle.model import RuleBundle
@@ -66,6 +67,7 @@ class Pages:
         clock: the instant that a decision made now is made for; frozen where the site's is.
         hooks: the hooks that each newest version is served on.
         patients: whose records can be looked at; None where nobody's can.
+        replays: whose reports can be read; None where there are none.
     """
 
     shelf: Shelf
@@ -75,6 +77,7 @@ class Pages:
     clock: Callable[[], Instant]
     hooks: Sequence[str] = HOOKS
     patients: PatientReader | None = None
+    replays: ReplayFolder | None = None
 
 
 def add_pages(app: FastAPI, pages: Pages) -> None:
@@ -90,6 +93,7 @@ def add_pages(app: FastAPI, pages: Pages) -> None:
     routes.get("/decisions/{id}", shown.decision)
     routes.post("/decisions/{id}/evaluate", shown.evaluate, check_form)
     routes.get("/patients/{id}", shown.patient)
+    ReplayPages(pages.replays, shown.render, patients=pages.patients is not None).add(routes)
     routes.get("/static/{name}", shown.static)
     routes.catch_lost_readers()
 

@@ -223,7 +223,8 @@ def estimate(value: ValueEstimate | None) -> dict[str, Any] | None:
     weights = value.weights
     return {
         "estimate": value.estimate, "standard_error": value.standard_error, "low": value.low,
-        "high": value.high, "n": value.n, "followers": None if value.followers < 0 else value.followers,
+        "high": value.high, "n": value.n,
+        "followers": None if value.followers < 0 else value.followers,
         "effective_n": value.effective_n, "method": value.method, "notes": list(value.notes),
         "largest_weight": None if weights is None else weights.largest,
         "mean_weight": None if weights is None else weights.mean,
