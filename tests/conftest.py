@@ -1,5 +1,6 @@
 """What holds for every test: no clock judges a property, and no bundle is read twice."""
 
+import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 
@@ -8,6 +9,9 @@ from hypothesis import HealthCheck, settings
 
 from cds_adapters.storage import shelf
 from cds_engine.bundle.model import RuleBundle
+
+# Two workers share two cores: threads of the numerics would only wait for one another.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")

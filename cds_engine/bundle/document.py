@@ -116,8 +116,12 @@ class Contrasts(Document):
         description="Action and term (`constant` or a variable) of each row of the covariance.",
         min_length=1,
     )
+    centres: dict[Name, Number] = Field(
+        default_factory=dict,
+        description="Variable -> value that is subtracted from it first; 0 unless given.",
+    )
     covariance: tuple[tuple[Number, ...], ...] = Field(
-        description="Lower triangle, row by row, of the contrasts' coefficients."
+        description="Lower triangle, row by row, of the coefficients of centred terms."
     )
 
 

@@ -61,9 +61,25 @@ def _contrasts(
             f"must be a lower triangle of {len(item.coefficients)} rows with 1, 2, ... numbers",
         )
         return None
+    for name in set(item.centres) - {term for _, term in item.coefficients}:
+        compiler.fault(f"{place}.centres", f"`{name}` is no term of the covariance")
     covariance = tuple(tuple(map(float, row)) for row in item.covariance)
-    if any(row[-1] < 0 for row in covariance) or not all(
-        isfinite(x) for r in covariance for x in r
-    ):
-        compiler.fault(f"{place}.covariance", "a variance is negative or a number is not finite")
-    return Contrasts(item.reference, rows, covariance)
+    if not _can_be(covariance):
+        compiler.fault(
+            f"{place}.covariance",
+            "no coefficients can vary like this: a variance is negative, or two of them vary "
+            "together more than each does by itself",
+        )
+    return Contrasts(item.reference, rows, covariance, item.centres)
+
+
+def _can_be(covariance: tuple[tuple[float, ...], ...]) -> bool:
+    """Say whether all is finite, no variance negative and no correlation above 1."""
+    variances = [row[-1] for row in covariance]
+    if not all(isfinite(x) for row in covariance for x in row) or min(variances, default=0) < 0:
+        return False
+    return all(
+        abs(value) <= (variances[i] * variances[j]) ** 0.5 * (1 + 1e-3)
+        for i, row in enumerate(covariance)
+        for j, value in enumerate(row[:-1])
+    )

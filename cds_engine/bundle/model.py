@@ -98,12 +98,14 @@ class Contrasts:
     Attributes:
         reference: the action whose score is subtracted from the others.
         rows: ``(action, term) -> row`` of the covariance; the constant's term is ``constant``.
-        covariance: lower triangle, row by row.
+        covariance: lower triangle, row by row, of the coefficients of centred terms.
+        centres: variable -> value that is subtracted from it first; 0 where there is none.
     """
 
     reference: str
     rows: Mapping[tuple[str, str], int]
     covariance: tuple[tuple[float, ...], ...]
+    centres: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)

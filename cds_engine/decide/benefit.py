@@ -112,8 +112,9 @@ def _contrast(
 ) -> _Ends:  # fmt: skip
     """Return score(action) - score(other) with its interval.
 
-    With x the terms' values, the difference is x'b with b = b(action) - b(other), where the
-    reference's contrast with itself is 0; its variance is x' Cov(b) x.
+    With x the centred terms' values, the difference is x'b with b = b(action) - b(other), where
+    the reference's contrast with itself is 0; its variance is x' Cov(b) x. The terms are centred
+    so that nothing large cancels in it. The interval is unknown where rounding leaves it negative.
     """
     scores = _score(rule.forms[action], state), _score(rule.forms[other], state)
     if scores[0] is None or scores[1] is None:
@@ -122,14 +123,17 @@ def _contrast(
     for sign, name in ((1.0, action), (-1.0, other)):
         for (owner, term), row in contrasts.rows.items():
             if owner == name:
-                loads[row] += sign * (1.0 if term == CONSTANT else _number(state[term]))
+                value = 1.0 if term == CONSTANT else _number(state[term])
+                loads[row] += sign * (value - contrasts.centres.get(term, 0.0))
     variance = sum(
         (1.0 if i == j else 2.0) * loads[i] * loads[j] * value
         for i, row in enumerate(contrasts.covariance)
         for j, value in enumerate(row)
     )
     estimate = scores[0] - scores[1]
-    half = NormalDist().inv_cdf(0.5 + level / 2) * sqrt(max(variance, 0.0))
+    if variance < 0:
+        return _UNKNOWN
+    half = NormalDist().inv_cdf(0.5 + level / 2) * sqrt(variance)
     return estimate, estimate - half, estimate + half
 
 

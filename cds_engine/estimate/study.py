@@ -4,6 +4,7 @@ Whoever has the study file and the data gets the same rule bundle, byte for byte
 """
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationError
@@ -131,7 +132,9 @@ AnyData = Annotated[
 class Method(Document):
     """How the regime is learned and valued; every number that changes digits stands here."""
 
-    learner: Literal["q-learning", "dwols", "a-learning", "policy-tree"]
+    learner: Literal["q-learning", "dwols", "a-learning", "policy-tree", "boosting"] = Field(
+        description="`boosting` is Q-learning with gradient boosting, distilled to a tree."
+    )
     pseudo_outcome: Literal["max_q", "regret"] = "max_q"
     depth: Annotated[int, Field(ge=1, le=4)] = 2
     min_leaf: Annotated[int, Field(ge=1)] = 50
@@ -149,8 +152,26 @@ class Method(Document):
         0.01, description="Share of each action's patients left outside at each end of its range."
     )
     distil_loss: Annotated[float, Field(ge=0)] | None = Field(
-        None, description="Largest loss of value at which a distilled rule is accepted."
+        None, description="Of boosting: the largest loss of value at which the tree is accepted."
     )
+
+    def unused(self) -> Iterator[str]:
+        """Yield what was stated and has no meaning for the learner."""
+        trees = self.learner in {"policy-tree", "boosting"}
+        without = {
+            "pseudo_outcome": self.learner not in {"q-learning", "boosting"},
+            "depth": not trees,
+            "min_leaf": not trees,
+            "margin": trees,
+            "bootstrap": trees,
+            "digits": trees,
+            "distil_loss": self.learner != "boosting",
+        }
+        for name, idle in without.items():
+            if idle and name in self.model_fields_set:
+                yield f"`{name}` has no meaning for the learner {self.learner}; remove it"
+        if self.learner == "boosting" and self.distil_loss is None:
+            yield "boosting is distilled to a tree: state the loss that is accepted (distil_loss)"
 
 
 class StudyDocument(Document):
@@ -200,11 +221,33 @@ def read_study(name: str, data: bytes) -> StudyDocument:
     faults = list(unsafe_values(content))
     if not faults:
         try:
-            return StudyDocument.model_validate_json(as_json(content))
+            study = StudyDocument.model_validate_json(as_json(content))
+            faults = list(_contradictions(study))
+            if not faults:
+                return study
         except ValidationError as error:
             found = document_faults(error, content)
             faults = [Fault(_TAG.sub(r"\1", one.place), one.problem) for one in found]
     raise StudyError(f"study ({name})", faults)
+
+
+def _contradictions(study: StudyDocument) -> Iterator[Fault]:
+    """Yield what each field by itself allows and together has no meaning."""
+    yield from (Fault("method", problem) for problem in study.method.unused())
+    learned = study.learned
+    if not learned:
+        yield Fault("stages", "no stage is learned; leave `rule` out of the one that is")
+    trees = study.method.learner in {"policy-tree", "boosting"}
+    for at, stage in enumerate(study.stages):
+        if trees and isinstance(stage, LearnedStage) and stage.split:
+            yield Fault(f"stages[{at}].split", "a tree cannot have parts; learn scores, or make "
+                        "each part a stage of its own")  # fmt: skip
+    if isinstance(study.data, TableData) and study.data.layout != "wide":
+        taken = {stage.taken for stage in learned}
+        if len(taken) > 1:
+            found = ", ".join(sorted(taken))
+            problem = "a long table has one column with the action taken, so `taken` must be the "
+            yield Fault("stages", f"{problem}same at every stage; found {found}")
 
 
 _TAG = re.compile(r"(stages\[\d+\]|data)\.(?:learned|written|world|table)")

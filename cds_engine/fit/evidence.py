@@ -61,6 +61,7 @@ def evidence_of(
         "n": served.n,
         "effective_n": figure(served.effective_n),
         "method": method,
+        "notes": [*dict.fromkeys((*notes, *served.notes))],
         "assumptions": [entry.document() for entry in entries],
     }
     return {

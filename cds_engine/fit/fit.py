@@ -14,7 +14,7 @@ from cds_engine.assume.positivity import ActionOverlap, overlap, poor
 from cds_engine.estimate.bootstrap import Bootstrap, bootstrap
 from cds_engine.estimate.columns import Floats
 from cds_engine.estimate.comparison import ValueTable, value_table
-from cds_engine.estimate.crude import observed_value
+from cds_engine.estimate.distil import Distilled, distil
 from cds_engine.estimate.doubly_robust import IN_SAMPLE
 from cds_engine.estimate.export.bundle import Exported, Form, to_bundle
 from cds_engine.estimate.export.data import study_trajectories
@@ -106,15 +106,16 @@ def fit_study(
     learner, said = _learned(study, trajectories)
     tell("resample")
     resampled = _resampled(study, trajectories, learner, n_jobs)
-    forms = _forms(study, learner, resampled)
+    forms = _forms(study, trajectories, learner, resampled)
     rules = served_rules(study, trajectories, forms, bare)
     tell("value")
     values = _values(study, trajectories, rules)
     tell("assumptions")
-    how = None if study.method.propensity == "known" else "estimate"
+    how = study.method.propensity
     overlaps, shares = overlap(trajectories, how)
     differences, rows = balance(trajectories, shares), mapped(trajectories)
-    model = _sensitivity(study, trajectories, rules)
+    followed = values.value(SERVED).followers > 0
+    model = _sensitivity(study, trajectories, rules) if followed else None
     flips_at = None if model is None else model.flips_at()
     entries = ledger(trajectories, rows, overlaps, differences,
                      adjusted_for=study.adjusted_for, flips_at=flips_at)  # fmt: skip
@@ -160,9 +161,25 @@ def _resampled(
         )  # fmt: skip
 
 
-def _forms(study: StudyDocument, learner: Any, resampled: Bootstrap | None) -> tuple[Form, ...]:
-    if resampled is None:
+def _distilled(study: StudyDocument, trajectories: Trajectories, learner: Any) -> Distilled:
+    method = study.method
+    features = {one.stage: one.tailoring for one in study.learned}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DisagreementWarning)  # warned of already
+        return distil(
+            learner, trajectories, most_loss=method.distil_loss or 0.0, depth=method.depth,
+            features=features, min_leaf=method.min_leaf, propensity=method.propensity,
+            folds=method.folds, random_state=study.seed, level=method.level,
+        )  # fmt: skip
+
+
+def _forms(
+    study: StudyDocument, trajectories: Trajectories, learner: Any, resampled: Bootstrap | None
+) -> tuple[Form, ...]:
+    if study.method.learner == "policy-tree":
         return tuple(learner.trees_)
+    if resampled is None:
+        return tuple(_distilled(study, trajectories, learner).trees)
     return tuple(
         linear_form(model, reference_of(study, model.spec.actions), resampled.covariance(k))
         for k, model in enumerate(learner.stages_)
@@ -179,7 +196,7 @@ def _values(study: StudyDocument, trajectories: Trajectories, rules: Rules) -> V
             {LEARNED: learner_for(study), SERVED: rules},
             fixed=fixed_rules(study, trajectories),
             usual=CARE,
-            propensity=None if method.propensity == "known" else "estimate",
+            propensity=method.propensity,
             n_folds=method.folds,
             missing=study.outcome.missing,
             random_state=study.seed,
@@ -192,11 +209,9 @@ def _values(study: StudyDocument, trajectories: Trajectories, rules: Rules) -> V
 
 def _sensitivity(
     study: StudyDocument, trajectories: Trajectories, rules: Rules
-) -> SensitivityModel | None:
-    how = None if study.method.propensity == "known" else "estimate"
+) -> SensitivityModel:
+    how = study.method.propensity
     usual = tuple(Observed() for _ in trajectories.stages)
-    if not observed_value(trajectories, label=CARE, missing=study.outcome.missing).n:
-        return None
     return sensitivity_model(
         trajectories, rules, usual, labels=(SERVED, CARE), propensity=how,
         missing=study.outcome.missing,
@@ -204,6 +219,12 @@ def _sensitivity(
 
 
 def _method(study: StudyDocument, resampled: Bootstrap | None) -> str:
+    if study.method.learner == "boosting":
+        return (
+            f"Q-learning with gradient boosting, distilled to a tree of depth {study.method.depth} "
+            f"that loses at most {study.method.distil_loss:g} of the value; benefits of leaves are "
+            "in-sample."
+        )
     if resampled is None:
         return (
             f"A policy tree of depth {study.method.depth} on cross-fitted doubly robust scores; "

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from sklearn.ensemble import HistGradientBoostingRegressor
+
 from cds_engine.estimate.a_learning import ALearning
 from cds_engine.estimate.dwols import DWOLS
 from cds_engine.estimate.policy_tree import PolicyTree
@@ -17,7 +19,7 @@ def learner_for(study: StudyDocument) -> Any:
     main = {one.stage: one.main or tuple(one.history) for one in study.learned}
     tailoring = {one.stage: one.tailoring for one in study.learned}
     method = study.method
-    propensity = None if method.propensity == "known" else "estimate"
+    propensity = method.propensity
     match method.learner:
         case "q-learning":
             return QLearning(main=main, tailoring=tailoring, pseudo_outcome=method.pseudo_outcome)
@@ -25,6 +27,11 @@ def learner_for(study: StudyDocument) -> Any:
             return ALearning(main=main, tailoring=tailoring, propensity=propensity)
         case "dwols":
             return DWOLS(main=main, tailoring=tailoring, propensity=propensity)
+        case "boosting":
+            model = HistGradientBoostingRegressor(random_state=study.seed)
+            return QLearning(
+                main=main, model=model, separate=True, pseudo_outcome=method.pseudo_outcome
+            )
         case "policy-tree":
             return PolicyTree(
                 depth=method.depth, features=tailoring, min_leaf=method.min_leaf,

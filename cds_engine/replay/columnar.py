@@ -5,9 +5,9 @@ is missing where the rule asked for it, in which order a list names equal action
 ``decide`` itself, once for each different state.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from cds_engine.decide.table.plan import Plan
 from cds_engine.decide.table.stages import MOST
 from cds_engine.history.event import Record
 from cds_engine.history.extract import HistoryTaker
-from cds_engine.history.table import EventTable, Findings, TableTaker, table_of
+from cds_engine.history.table import EventTable, Findings, HistoryTable, TableTaker, table_of
 from cds_engine.history.table.answer import REASONS
 from cds_engine.history.table.columns import Longs
 from cds_engine.history.value import Finding, History, Known, Missing
@@ -47,6 +47,13 @@ _NEVER_ABOUT_INPUTS: Final[frozenset[ReasonCode]] = frozenset(
 
 _OUT_OF_DATE: Final[frozenset[ReasonCode]] = frozenset({"not-yet-effective", "expired-bundle"})
 _STATES: Final = (KNOWN, *REASONS)
+
+
+class Records(NamedTuple):
+    """Records and their histories, a row each."""
+
+    records: Sequence[Record]
+    histories: HistoryTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,15 @@ class ColumnarEngine:
             laid = self._laid = _lay_out(patients, asked)
         return _Deciding(bundle, laid).decided()
 
+    def histories(self, bundle: RuleBundle, as_of: Callable[[Record], Instant]) -> Records:
+        """Return the patients who were decided about last, each with the history at one instant."""
+        laid = self._laid
+        records = () if laid is None else laid.records[: len(laid.patients)]
+        person = np.arange(len(records), dtype=np.int64)
+        at = np.array([as_of(record) for record in records], dtype=np.int64)
+        table = table_of(()) if laid is None else laid.table
+        return Records(records, _taken(bundle, table, person, at, records))
+
 
 def _lay_out(patients: Sequence[Patient], asked: Sequence[Asked]) -> _Laid:
     records = [patient.record for patient in patients]
@@ -102,19 +118,24 @@ def _lay_out(patients: Sequence[Patient], asked: Sequence[Asked]) -> _Laid:
     return _Laid(patients, asked, records, table_of(records), person, as_of)
 
 
+def _taken(
+    bundle: RuleBundle, table: EventTable, person: Longs, as_of: Longs, records: Sequence[Record]
+) -> HistoryTable:
+    scalar = HistoryTaker(bundle.base_variables, bundle.actions)
+
+    def referee(person: int, as_of: Instant) -> History:
+        return scalar.take(records[person], as_of)
+
+    return TableTaker(bundle.base_variables, bundle.actions).take(table, person, as_of, referee)
+
+
 class _Deciding:
     """One rule bundle and the questions put to it."""
 
     def __init__(self, bundle: RuleBundle, laid: _Laid) -> None:
         self.bundle = bundle
         self.as_of = laid.as_of
-        scalar = HistoryTaker(bundle.base_variables, bundle.actions)
-
-        def referee(person: int, as_of: Instant) -> History:
-            return scalar.take(laid.records[person], as_of)
-
-        taker = TableTaker(bundle.base_variables, bundle.actions)
-        self.histories = taker.take(laid.table, laid.person, laid.as_of, referee)
+        self.histories = _taken(bundle, laid.table, laid.person, laid.as_of, laid.records)
         self.table = table_of_histories(self.histories)
         self.ordered = {s.name for s in bundle.stages if isinstance(s.rule, DecisionList)}
 

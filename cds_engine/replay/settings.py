@@ -1,11 +1,12 @@
 """What a replay is told: where the decision points are, and what counts as action and outcome."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from cds_engine.errors import CDSError
 from cds_engine.vocabulary.code import SYSTEMS
-from cds_engine.vocabulary.time import Duration, Instant, iso, parse_duration
+from cds_engine.vocabulary.time import Duration, Instant, iso, months_before, parse_duration
 
 
 class ReplayError(CDSError):
@@ -101,4 +102,10 @@ def encounter_code(text: str, system: str) -> str:
 
 def later(at: Instant, by: Duration) -> Instant:
     """Return the instant that much later: calendar months first, then the exact rest."""
-    return Duration(-by.months).before(at) + by.exact
+    return (_months_later(at, by.months) if by.months else at) + by.exact
+
+
+@lru_cache(maxsize=65_536)
+def _months_later(at: Instant, months: int) -> Instant:
+    """Count months; the points of a schedule ask the same of every patient."""
+    return months_before(at, -months)

@@ -119,11 +119,13 @@ class _Shard:
 
     def _keys(self) -> Columns:
         digest = self.bundles[0].digest
+        people = [self.patients[a.patient].record.person for a in self.asked]
         return {
-            "key.patient": Column("text", [self.patients[a.patient].key for a in self.asked]),
+            "key.patient": Column("text", [person.key for person in people]),
             "key.encounter": Column("text", [a.point.encounter for a in self.asked]),
             "key.as_of": Column("instant", [a.point.as_of for a in self.asked]),
             "key.digest": Column("text", [digest] * len(self.asked)),
+            "person.sex": Column("text", [person.sex for person in people]),
             "key.withheld": Column("texts", [sorted(a.point.withheld) for a in self.asked]),
         }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import cast
 
 import msgspec
 from msgspec import Raw
@@ -15,14 +16,19 @@ from cds_adapters.fhir.decode import DecodedBundle, add_url, decode_resource
 from cds_adapters.fhir.elements import Reference
 from cds_adapters.fhir.record import record_of
 from cds_adapters.fhir.references import local_reference
-from cds_adapters.fhir.resources import OfMedication, UsedResource
+from cds_adapters.fhir.resources import USED_TYPES, OfMedication, UsedResource
+from cds_adapters.fhir.troubles import is_id
+from cds_adapters.fhir.whole import lost_nothing
 from cds_engine.history.event import Event, Person, Record
 from cds_engine.replay.points import Patient
 
 _event = msgspec.msgpack.Decoder(Event).decode
 _person = msgspec.msgpack.Decoder(Person).decode
 _reference = msgspec.json.Decoder(Reference).decode
+_resource = msgspec.json.Decoder(UsedResource).decode
 _NO_RAW = Raw()
+_USED = frozenset(USED_TYPES.values())
+_OF_MEDICATION = frozenset(kind for kind in _USED if issubclass(kind, OfMedication))
 
 
 class ShardReader:
@@ -81,12 +87,15 @@ class ShardReader:
         urls = _urls(piece for piece, _ in pieces)
         resources: list[UsedResource] = []
         parts: list[DecodedBundle] = []
-        names: set[str] = set()
         for piece, number in pieces:
+            plain = _plain(piece)
+            if plain is not None:
+                resources.append(plain)
+                continue
             part = self._decoded(piece, number)
             resources += part.resources
             parts.append(part)
-            names |= _referred(part.resources, urls)
+        names = _referred(resources, urls)
         for piece in self._medications.find(sorted(names)):
             part = decode_resource(piece.data, piece.patient, piece.full_url, unique=True)
             resources += part.resources
@@ -108,21 +117,36 @@ class ShardReader:
         return part
 
 
+def _plain(piece: Piece) -> UsedResource | None:
+    """Return the resource of a piece; None where anything about it needs a closer look."""
+    if piece.kind != "r" or piece.full_url is not None:
+        return None
+    try:
+        resource = _resource(piece.data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    # what the general way would find is the same resource, with no address and no trouble
+    fine = type(resource) in _USED and is_id(resource.id) and lost_nothing(piece.data, resource)
+    return resource if fine else None
+
+
 def written_in(resources: Iterable[UsedResource], urls: Mapping[str, str]) -> dict[str, str]:
     """Return source -> source of the encounter that it names."""
     found: dict[str, str] = {}
+    named: dict[bytes, str | None] = {b"": None}
     for resource in resources:
-        field_name = "other_context" if isinstance(resource, OfMedication) else "other_encounter"
-        raw = getattr(resource, field_name, None) or getattr(resource, "other_encounter", _NO_RAW)
-        if raw is None or not bytes(raw):
-            continue
-        encounter = _encounter(raw, urls)
+        kind = type(resource)
+        raw = getattr(resource, "other_context", None) if kind in _OF_MEDICATION else None
+        text = bytes(raw or getattr(resource, "other_encounter", None) or _NO_RAW)
+        if text not in named:
+            named[text] = _encounter(text, urls)
+        encounter = named[text]
         if encounter is not None:
-            found[f"{type(resource).__name__}/{resource.id}"] = encounter
+            found[f"{kind.__name__}/{resource.id}"] = encounter
     return found
 
 
-def _encounter(raw: Raw, urls: Mapping[str, str]) -> str | None:
+def _encounter(raw: bytes, urls: Mapping[str, str]) -> str | None:
     """Return the source of the encounter that a reference names; None if it names none."""
     try:
         reference = _reference(raw).reference
@@ -147,10 +171,10 @@ def _urls(pieces: Iterable[Piece]) -> dict[str, str]:
 
 def _referred(resources: Iterable[UsedResource], urls: Mapping[str, str]) -> set[str]:
     """Return the names of the Medications that resources refer to."""
+    # isinstance is slow on structs, and every resource of every patient passes here
+    some = [cast("OfMedication", one) for one in resources if type(one) in _OF_MEDICATION]
     stated = {
-        resource.medication_reference.reference
-        for resource in resources
-        if isinstance(resource, OfMedication) and resource.medication_reference is not None
+        one.medication_reference.reference for one in some if one.medication_reference is not None
     }
     local = (local_reference(urls.get(name) or name, "Medication") for name in stated if name)
     return {name for name in local if name is not None}

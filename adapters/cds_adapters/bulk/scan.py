@@ -1,6 +1,5 @@
 """One file of an export is read once: what can matter is laid out by shard, the rest is counted."""
 
-from array import array
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,9 @@ from cds_adapters.bulk.eventfiles import event_of, person_of, read_event_rows
 from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.judge import Judge
 from cds_adapters.bulk.labels import Label, read_label, read_type, read_visit
+from cds_adapters.bulk.names import NameList, name_hashes
+from cds_adapters.bulk.peek import Block as LineBlock
+from cds_adapters.bulk.peek import look_at
 from cds_adapters.bulk.rejects import Reject, reject
 from cds_adapters.bulk.sources import BulkError, DataFile, open_file
 from cds_adapters.bulk.spill import (
@@ -21,7 +23,6 @@ from cds_adapters.bulk.spill import (
     Block,
     Piece,
     SpillWriter,
-    name_hash,
     write_whole,
 )
 from cds_adapters.bulk.streams import FileStream
@@ -121,8 +122,8 @@ class _Scanner:
         self.subjects = Subjects({})
         self.found = Scanned()
         # eight bytes each: a file may have a hundred million lines
-        self.dropped = array("Q")
-        self.names = array("Q")
+        self.dropped = NameList()
+        self.names = NameList()
         self.shards: dict[str, int] = {}
         self.zone = job.site().time_zone
 
@@ -147,13 +148,20 @@ class _Scanner:
         if first:
             for name, hashes in (("dropped", self.dropped), ("names", self.names)):
                 with path.with_suffix(f".{name}").open("wb") as target:
-                    np.save(target, np.array(hashes, dtype=np.uint64))
+                    np.save(target, hashes.hashes())
         write_whole(path.with_suffix(".json"), msgspec.json.encode(self.found))
 
     def _scan_lines(self, stream: FileStream) -> None:
         judge, passing = self.judge.judge, self.only is None
         last = 0
-        for first, block, ended in stream.blocks():
+        for first, text in stream.whole_lines():
+            ended = text.endswith(b"\n")
+            looked = look_at(text, self.judge) if passing and ended else None
+            if looked is not None:
+                self._take_block(looked, first)
+                last = first
+                continue
+            block = text[:-1].split(b"\n") if ended else [text]
             for number, data in enumerate(block, first):
                 if not data or data.isspace():
                     continue
@@ -169,11 +177,19 @@ class _Scanner:
                 if passing and judged.counts is False:
                     # most lines of an export end here
                     judged.met += 1
-                    self.dropped.append(name_hash(f"{judged.kind}/{label.id}"))
+                    self.dropped.add(f"{judged.kind}/{label.id}")
                 else:
                     self._add_resource(data, label, number, -1, None, None)
         if stream.cut and last == 0:
             self.found.cut = stream.cut
+
+    def _take_block(self, block: LineBlock, first: int) -> None:
+        """Keep of a block what can matter; the rest is counted already, by its codes."""
+        self.found.lines += block.lines
+        if block.dropped:
+            self.dropped.extend([str(one) for one in block.dropped], f"{block.kind}/")
+        for at, data in block.kept:
+            self._add_resource(data, read_label(data), first + at, -1, None, None)
 
     def _scan_body(self, stream: FileStream) -> None:
         body = stream.body()
@@ -208,14 +224,14 @@ class _Scanner:
         if not self.wanted.keeps(event.kind, event.codes):
             self.found.unmapped.update(f"{event.kind} {code}" for code in event.codes)
             # a version that counts no longer still takes the place of one that did
-            self.dropped.append(name_hash(event.source))
-            if self.only is None or name_hash(event.source) not in self.only:
+            self.dropped.add(event.source)
+            if self.only is None or not self._is_asked_for(event.source):
                 return
         elif self.only is not None:
             return
         if event.kind == "encounter" and event.time is not None and event.status not in _PLANNED:
             self._reaches((event.until or event.time).start)
-        self.names.append(name_hash(event.source))
+        self.names.add(event.source)
         piece = Piece(row["patient"], _pack(event), "e", number,
                       encounter=row.get("encounter") or "")  # fmt: skip
         self._keep(row["patient"], piece, event.kind)
@@ -318,16 +334,19 @@ class _Scanner:
         """Say whether a resource can matter; note which do, and which do not."""
         if kind == "Patient":
             return self.only is None
-        known = name_hash(f"{kind}/{name}")
+        known = f"{kind}/{name}"
         judged = self.judge.judge(label)
         counts = judged.counts is not False
         if self.only is not None:
-            return not counts and known in self.only
+            return not counts and self._is_asked_for(known)
         if not counts:
             # counted here already, as one of its type
             self.found.unmapped.update(f"{kind} {code}" for code in judged.codes)
-        (self.names if counts else self.dropped).append(known)
+        (self.names if counts else self.dropped).add(known)
         return counts
+
+    def _is_asked_for(self, name: str) -> bool:
+        return self.only is not None and int(name_hashes([name])[0]) in self.only
 
     def _known_subjects(self) -> Subjects:
         """Return the subjects outside Bundles; they are forgotten before they fill the memory."""

@@ -1,6 +1,8 @@
 """One shard is replayed on its own, and its rows are on disk as a whole or not at all."""
 
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +13,12 @@ from cds_adapters.bulk.parquet import write_shard
 from cds_adapters.bulk.patients import ShardReader
 from cds_adapters.bulk.rejects import Reject
 from cds_adapters.bulk.spill import write_whole
-from cds_adapters.bulk.vocabulary import survey
+from cds_adapters.bulk.vocabulary import Survey, last_entry, survey
+from cds_engine.bundle.model import RuleBundle
+from cds_engine.decide.table.stages import MOST
 from cds_engine.replay.columnar import ColumnarEngine
 from cds_engine.replay.engine import HistoryEngine, ScalarEngine
+from cds_engine.replay.points import Patient
 from cds_engine.replay.shard import replay_shard
 
 ENGINES: Mapping[str, Callable[[], HistoryEngine]] = {
@@ -54,10 +59,16 @@ def shard_report(job: Job, shard: int) -> ShardReport | None:
 
 def replay_one(job: Job, shard: int) -> tuple[int, int]:
     """Replay a shard; return its number and how many rows it gave. The report is written last."""
+    with _no_collector():
+        return _replay(job, shard)
+
+
+def _replay(job: Job, shard: int) -> tuple[int, int]:
     reader = ShardReader(job, shard)
     patients = list(reader.patients())
     rules = job.rules()
-    found = replay_shard(patients, rules, job.settings, ENGINES[job.engine]())
+    engine = ENGINES[job.engine]()
+    found = replay_shard(patients, rules, job.settings, engine)
     write_shard(job.shard(shard), found.columns)
     decisions: dict[str, int] = {}
     columns = found.columns
@@ -66,7 +77,7 @@ def replay_one(job: Job, shard: int) -> tuple[int, int]:
     ):
         name = outcome if code is None else f"{outcome}: {code}"
         decisions[name] = decisions.get(name, 0) + 1
-    told = survey(rules[0], (patient.record for patient in patients))
+    told = _survey(rules[0], patients, engine)
     report = ShardReport(
         rows=found.rows,
         counts=dict(found.counts),
@@ -78,3 +89,22 @@ def replay_one(job: Job, shard: int) -> tuple[int, int]:
     )
     write_whole(job.shard(shard).with_suffix(".json"), msgspec.json.encode(report))
     return shard, found.rows
+
+
+def _survey(bundle: RuleBundle, patients: Sequence[Patient], engine: HistoryEngine) -> Survey:
+    if isinstance(engine, ColumnarEngine) and len(bundle.actions) <= MOST:
+        records, histories = engine.histories(bundle, last_entry)
+        return survey(bundle, records, histories)
+    return survey(bundle, [patient.record for patient in patients])
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Do without the collector of cycles: records hold none, and it looks through all of them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -5,11 +5,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.decide.regime import Regime
-from cds_engine.history.event import Event, Record
+from cds_engine.history.event import Event, EventKind, Record
 from cds_engine.history.extract import KINDS
-from cds_engine.history.value import Known
+from cds_engine.history.table import REASONS, HistoryTable
+from cds_engine.history.value import History, Known
+from cds_engine.vocabulary.time import Instant
 
 SHOWN = 15
 """How many of the commonest unmapped codes are told."""
@@ -79,39 +83,89 @@ def commonest(counts: Counter[str], shown: int | None = None) -> dict[str, int]:
     return dict(ordered[:shown])
 
 
-def survey(bundle: RuleBundle, records: Iterable[Record]) -> Survey:
-    """Look for every variable in every record, as of each record's own last entry."""
-    regime = Regime(bundle)
+def survey(
+    bundle: RuleBundle, records: Iterable[Record], histories: HistoryTable | None = None
+) -> Survey:
+    """Look for every variable in every record, as of each record's own last entry.
+
+    Args:
+        bundle: the variables.
+        records: of one patient each.
+        histories: the histories of the records as of their last entries, where they were taken
+            already; a row each, see ``last_entry``.
+    """
     result = Survey(variables={name: Found() for name in bundle.base_variables})
-    wanted = {code for v in bundle.base_variables.values() for code in (*v.codes, *v.panels)}
-    wanted |= {code for action in bundle.actions.values() for code in action.seen_as}
+    readers, regime = _Readers(bundle), Regime(bundle)
     for record in records:
+        if histories is None:
+            _add_history(result, bundle, regime.history(record, last_entry(record)))
         result.patients += 1
-        _look(result, bundle, regime, record)
-        result.unmapped.update(
-            f"{event.kind} {code}"
-            for event in record.events
-            if not wanted.intersection(event.codes)
-            for code in event.codes
-        )
-        result.set_aside.update(item.reason for item in record.set_aside)
+        readers.look(result, record)
+        result.set_aside.update([item.reason for item in record.set_aside])
+    if histories is not None:
+        _add_table(result, bundle, histories)
     return result
 
 
-def _look(result: Survey, bundle: RuleBundle, regime: Regime, record: Record) -> None:
-    last = max((event.recorded for event in record.events), default=0)
-    findings = regime.history(record, last).findings
-    for name, variable in bundle.base_variables.items():
-        item = result.variables[name]
-        kinds = KINDS.get(variable.source or "", frozenset())
-        codes = set(variable.codes)
-        events = [e for e in record.events if e.kind in kinds and codes.intersection(e.codes)]
-        finding = findings[name]
-        item.known += isinstance(finding, Known)
-        item.patients += bool(events) or (not codes and isinstance(finding, Known))
-        item.units.update(_unit(event) for event in events if isinstance(event.value, float))
+def last_entry(record: Record) -> Instant:
+    """Return when a record was last added to; the survey looks at what was known then."""
+    return max([event.recorded for event in record.events], default=0)
+
+
+def _add_history(result: Survey, bundle: RuleBundle, history: History) -> None:
+    for name, finding in history.findings.items():
+        _add_finding(result, bundle, name, int(isinstance(finding, Known)))
         if not isinstance(finding, Known):
-            item.missing[finding.reason] += 1
+            result.variables[name].missing[finding.reason] += 1
+
+
+def _add_table(result: Survey, bundle: RuleBundle, histories: HistoryTable) -> None:
+    for name, found in histories.columns.items():
+        counts = np.bincount(found.reasons, minlength=len(REASONS) + 1).tolist()
+        _add_finding(result, bundle, name, counts[0])
+        missing = dict(zip(REASONS, counts[1:], strict=True))
+        result.variables[name].missing.update({r: n for r, n in missing.items() if n})
+
+
+def _add_finding(result: Survey, bundle: RuleBundle, name: str, known: int) -> None:
+    item = result.variables[name]
+    item.known += known
+    if not bundle.base_variables[name].codes:
+        item.patients += known
+
+
+class _Readers(dict[tuple[EventKind, tuple[str, ...]], tuple[str, ...]]):
+    """Kind and codes of an event -> the variables that name one of the codes."""
+
+    def __init__(self, bundle: RuleBundle) -> None:
+        self._variables = bundle.base_variables
+        self._wanted = {c for v in self._variables.values() for c in (*v.codes, *v.panels)}
+        self._wanted |= {code for action in bundle.actions.values() for code in action.seen_as}
+
+    def __missing__(self, key: tuple[EventKind, tuple[str, ...]]) -> tuple[str, ...]:
+        kind, codes = key
+        found = self[key] = tuple(
+            name
+            for name, variable in self._variables.items()
+            if kind in KINDS.get(variable.source or "", ())
+            and not set(variable.codes).isdisjoint(codes)
+        )
+        return found
+
+    def look(self, result: Survey, record: Record) -> None:
+        """Count who has a record of a variable, in which units, and what no variable names."""
+        seen: set[str] = set()
+        for event in record.events:
+            names = self[event.kind, event.codes]
+            seen.update(names)
+            if names and isinstance(event.value, float):
+                unit = _unit(event)
+                for name in names:
+                    result.variables[name].units[unit] += 1
+            elif not names and self._wanted.isdisjoint(event.codes):
+                result.unmapped.update([f"{event.kind} {code}" for code in event.codes])
+        for name in seen:
+            result.variables[name].patients += 1
 
 
 def _unit(event: Event) -> str:

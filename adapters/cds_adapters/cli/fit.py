@@ -57,7 +57,7 @@ def assume(study_file: Path, out: Path | None = None, *, as_json: bool) -> int:
             complain(f"{out} cannot be written: {error.strerror}; name another file")
             return CANNOT_READ
     trajectories, notes = study_trajectories(study, frame, skeleton(study))
-    how = None if study.method.propensity == "known" else "estimate"
+    how = study.method.propensity
     overlaps, shares = overlap(trajectories, how)
     differences = balance(trajectories, shares)
     problems = poor(overlaps)
@@ -97,7 +97,7 @@ def value(study_file: Path, address: str | None, rules: Path | None, *, as_json:
         regimes[bundle.identity] = tuple(BundleRule(bundle, s.at) for s in study.learned)
     found = value_table(
         trajectories, regimes, fixed=fixed_rules(study, trajectories), usual=CARE,
-        propensity=None if study.method.propensity == "known" else "estimate",
+        propensity=study.method.propensity,
         n_folds=study.method.folds, missing=study.outcome.missing, random_state=study.seed,
         level=study.method.level,
     )  # fmt: skip

@@ -87,7 +87,7 @@ def assumptions_report(study: StudyDocument, frame: pd.DataFrame, source: Source
         source: where it came from.
     """
     trajectories, notes = study_trajectories(study, frame, skeleton(study))
-    how = None if study.method.propensity == "known" else "estimate"
+    how = study.method.propensity
     overlaps, shares = overlap(trajectories, how)
     differences, rows = balance(trajectories, shares), mapped(trajectories)
     entries = ledger(trajectories, rows, overlaps, differences, adjusted_for=study.adjusted_for)

@@ -123,7 +123,7 @@ def differences_chart(figures: Figures) -> Chart:
     marks = []
     for one in figures["value"]["differences"]:
         if one["refused"]:
-            marks.append(Mark(one["label"], NAN, NAN, NAN, note=f"refused: {one['refused']}",
+            marks.append(Mark(one["label"], NAN, NAN, NAN, note="refused",
                               extra=("",)))  # fmt: skip
             continue
         told, other = one["robust"], one.get("weighted")
@@ -148,16 +148,15 @@ def balance_chart(figures: Figures) -> Chart:
 
 def sensitivity_chart(figures: Figures) -> Chart:
     """Return what unmeasured confounding could make of each difference."""
-    lines = []
-    for one in figures["value"]["sensitivity"]:
-        curve = one["curve"]
-        low, high = [at["low"] for at in curve], [at["high"] for at in curve]
-        middle = [curve[0]["low"]] * len(curve)
-        lines.append(Curve(_short(one, figures), [at["gamma"] for at in curve], middle, low, high))
-    flips = figures["value"]["sensitivity"][0]["flips_at"]
+    one = figures["value"]["sensitivity"][0]
+    curve, words = one["curve"], "possible range"
+    low, high = [at["low"] for at in curve], [at["high"] for at in curve]
+    middle = [curve[0]["low"]] * len(curve)
+    lines = [Curve(words, [at["gamma"] for at in curve], middle, low, high)]
+    flips = one["flips_at"]
     at = [Line(flips, "flips")] if isinstance(flips, float | int) and flips <= 3 else []
     return curves(
-        "sensitivity", "What unmeasured confounding could make of the difference", lines,
+        "sensitivity", f"What unmeasured confounding could make of: {one['label'].lower()}", lines,
         "Gamma: factor by which an unmeasured cause shifts the odds of treatment",
         f"Difference{unit_of(figures)}", level=Line(0.0, "none"), at=at,
     )  # fmt: skip
@@ -199,7 +198,7 @@ def flips_chart(told: Figures, labels: Mapping[str, str]) -> Chart:
 
 def _value_mark(one: Figures) -> Mark:
     if one["refused"]:
-        return Mark(one["label"], NAN, NAN, NAN, note=f"refused: {one['refused']}",
+        return Mark(one["label"], NAN, NAN, NAN, note="refused",
                     extra=("", "", "", "", ""))  # fmt: skip
     told, weighted, naive = one["robust"], one["weighted"], one["naive"]
     crude = one["crude"]["estimate"] if one["crude"] else None
@@ -231,13 +230,6 @@ def _group_mark(by: str, one: Figures, key: str) -> Mark:
     effective = number(one[key]["effective_n"])
     return Mark(one["group"], told["estimate"], told["low"], told["high"], group=by,
                 extra=(count(one["n"]), effective, usual, shared))  # fmt: skip
-
-
-def _short(one: Figures, figures: Figures) -> str:
-    names = {"version": "version", "against": "second", "usual": "usual care"}
-    if figures["against"] is None:
-        return "possible range"
-    return f"{names[one['of']]} less {names[one['minus']]}"
 
 
 def _better(figures: Figures) -> str:

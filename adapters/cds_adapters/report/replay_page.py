@@ -48,7 +48,8 @@ def replay_page(figures: Figures, service: Callable[[str, str], str] | None = No
     return page(
         "replay.html", figures=figures, outcome=charts.outcome_words(figures), link=link,
         anchors=told, labels=labels, tables=charts.tables(figures), first=_first(figures),
-        flips=flips_view(figures["flips"], labels), listed=LISTED, number=number, count=count,
+        flips=flips_view(figures["flips"], labels, figures["bundle"]["stages"]),
+        listed=LISTED, number=number, count=count,
         percent=percent, horizon=_horizon(figures), **_charts(figures),
     )  # fmt: skip
 
@@ -60,13 +61,15 @@ def patient_link(prefix: str) -> Callable[[str, str], str]:
     )
 
 
-def flips_view(told: Figures | None, labels: Mapping[str, str]) -> dict[str, Any] | None:
+def flips_view(
+    told: Figures | None, labels: Mapping[str, str], stages: Mapping[str, str]
+) -> dict[str, Any] | None:
     """Return what is shown of flips: the cells, and shares by stage and subgroup."""
     if told is None:
         return None
     parts = [("Stage", told["stages"]), *told["groups"].items()]
     shares = [
-        (by, one["group"], count(one["flipped"]), count(one["decisions"]),
+        (by, stages.get(one["group"], one["group"]), count(one["flipped"]), count(one["decisions"]),
          percent(one["flipped"] / one["decisions"]))
         for by, rows in parts for one in rows
     ]  # fmt: skip

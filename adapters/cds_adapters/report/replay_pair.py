@@ -28,11 +28,13 @@ def pair_page(
     """
     rows, alone = joined(one[1], other[1])
     labels = one[0]["bundle"]["actions"] | other[0]["bundle"]["actions"] | OTHER
+    stages = other[0]["bundle"]["stages"] | one[0]["bundle"]["stages"]
     told = flips(rows)
     data = [figures["run"].get("data") for figures, _ in (one, other)]
     return page(
         "replay_pair.html", names=names, runs=(one[0], other[0]), alone=alone, labels=labels,
-        flips=flips_view(told, labels) if rows["key.patient"] else None, same=data[0] == data[1],
+        stages=stages, same=data[0] == data[1],
+        flips=flips_view(told, labels, stages) if rows["key.patient"] else None,
         values=[_values(name, run[0]) for name, run in zip(names, (one, other), strict=True)],
         listed=LISTED, count=count, link=service or (lambda _patient, _as_of: ""),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from cds_engine.estimate.export.forms import LinearForm
 from cds_engine.estimate.export.lists import list_stage, support_of
 from cds_engine.estimate.export.parity import StageParity, check_parity
 from cds_engine.estimate.export.probe import Probe
-from cds_engine.estimate.export.scores import derived_terms, score_stage
+from cds_engine.estimate.export.scores import centred, derived_terms, score_stage
 from cds_engine.estimate.export.skeleton import bundle_document, plain, served_stages, skeleton
 from cds_engine.estimate.export.written import json_bytes, yaml_bytes
 from cds_engine.estimate.stage import StageData
@@ -27,6 +27,8 @@ from cds_engine.estimate.tree import Tree
 from cds_engine.vocabulary.time import Instant, instant
 
 Document = dict[str, Any]
+COARSE = 0.01
+"""A standard error at a patient that is off by a larger share is refused."""
 Form = LinearForm | Tree
 """A learned rule that a rule bundle can hold."""
 
@@ -96,6 +98,8 @@ def to_bundle(
     if evidence.get("summary"):
         document["evidence"] = evidence["summary"]
     text, written = _written(document)
+    for one in served:
+        one.refuse_coarse(rules[one.name])
     probes = [one.probe(rules[one.name]) for one in served]
     checked = tuple(check_parity(written, probe, study.seed) for probe in probes)
     _refuse_differences(checked)
@@ -152,6 +156,35 @@ class _Served:
             return list_stage(self.study, self.stage, own, self.form, kinds, method)
         return score_stage(self.study, self.stage, self.part, own, self.form, kinds, method)
 
+    def refuse_coarse(self, written: Document) -> None:
+        """Refuse a covariance whose digits would not carry the intervals of the patients behind it.
+
+        Raises:
+            EstimationError: if a standard error would be off by more than ``COARSE``.
+        """
+        if not isinstance(self.form, LinearForm) or self.form.covariance is None:
+            return
+        own = self.form.among(tuple(self.part["choose"]))
+        centres = written["estimates"]["contrasts"]["centres"]
+        lower = written["estimates"]["contrasts"]["covariance"]
+        rounded = np.array([[*row, *[0.0] * (len(lower) - len(row))] for row in lower])
+        rounded = rounded + np.tril(rounded, -1).T
+        exact = centred(own, centres)
+        h = self.h.take(self.rows)
+        for action in dict.fromkeys(action for action, _ in own.coefficients):
+            x = np.column_stack([
+                (term.values(h.columns, h.rows) - centres.get(term.variable, 0.0))
+                * (name == action)
+                for name, term in own.coefficients
+            ])  # fmt: skip
+            variances = [np.einsum("ij,jk,ik->i", x, V, x) for V in (exact, rounded)]
+            off = np.abs(np.sqrt(np.maximum(variances[1], 0) / variances[0]) - 1).max()
+            if not off < COARSE:
+                raise EstimationError(
+                    f"stage {self.name}: the digits of the covariance put a standard error off by "
+                    f"{off:.1%} for {action}; leave out terms that say nearly the same"
+                )
+
     def probe(self, written: Document) -> Probe:
         """Return the estimator's view, to compare the written rule with."""
         choose: tuple[str, ...] = tuple(written.get("choose") or self.part["choose"])
@@ -199,7 +232,8 @@ def _refuse_differences(stages: Sequence[StageParity]) -> None:
     if faults:
         raise EstimationError(
             f"the written rule bundle differs from the fitted regime on {len(faults)} histories "
-            f"({'; '.join(faults[:3])}); write more significant digits (method.digits)"
+            f"({'; '.join(faults[:3])}); if coefficients were rounded too much, write more "
+            "significant digits (method.digits)"
         )
 
 

@@ -118,6 +118,11 @@ def _at_thresholds(
     for name, value in _thresholds(bundle):
         if name not in bundle.base_variables:
             continue
+        kind = bundle.kinds[name]
+        if not (kind.low is None or kind.low <= value) or not (
+            kind.high is None or value <= kind.high
+        ):
+            continue  # nobody can have it: it would not be believed
         base = next((state for state in states if name in state), states[0])
         yield f"{name} is {_text(value)}", {**base, name: value}
 

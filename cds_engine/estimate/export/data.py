@@ -10,6 +10,8 @@ import pandas as pd
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.decide.table import quantise
 from cds_engine.errors import EstimationError
+from cds_engine.estimate.export.decisions import STAGE, decision_rows
+from cds_engine.estimate.missing_outcomes import probability_observed
 from cds_engine.estimate.stage import HistorySpec
 from cds_engine.estimate.study import LearnedStage, StudyDocument, TableData
 from cds_engine.estimate.trajectories import Trajectories
@@ -30,24 +32,50 @@ def study_trajectories(
         EstimationError: if a stage speaks of variables that are not declared.
     """
     specs = [_spec(study, stage, bundle) for stage in study.learned]
+    aside: list[str] = []
+    if isinstance(study.data, TableData) and study.data.layout == "decisions":
+        frame, aside = decision_rows(study, frame)
     rounded, notes = _as_served(study, frame, bundle)
+    notes = aside + notes
     notes += [note for stage in study.learned for note in _unused(study, stage, bundle)]
     options: dict[str, Any] = {
         "outcome": study.outcome.column, "better": study.aim.better, "identifier": study.id,
         "weights": study.weights, "kinds": bundle.kinds, "unit": study.aim.unit or "",
         "missing_outcomes": "keep" if study.outcome.missing == "weight" else "refuse",
     }  # fmt: skip
-    if isinstance(study.data, TableData) and study.data.layout == "long":
-        action = study.learned[0].taken
+    if isinstance(study.data, TableData) and study.data.layout != "wide":
+        decisions = study.data.layout == "decisions"
         found = Trajectories.from_long(
-            rounded, specs, stage=study.data.stage, action=action, **options
-        )
+            rounded, specs, action=study.learned[0].taken,
+            stage=STAGE if decisions else study.data.stage, **options,
+        )  # fmt: skip
     else:
         found = Trajectories.from_wide(rounded, specs, **options)
+    found, lost = _weighted(found)
+    notes += lost
     unit = f" ({study.aim.unit})" if study.aim.unit else ""
     named = replace(found, outcome_name=study.outcome.label + unit)
     # in the order of their identifiers, so that the order of the table's rows reaches nothing
     return named.take(np.argsort(named.ids.astype(str), kind="stable")), tuple(notes)
+
+
+def _weighted(found: Trajectories) -> tuple[Trajectories, list[str]]:
+    """Return the trajectories whose outcome is there, weighted for those whose is not.
+
+    Each stands for 1 / P(observed | whole history) of its like: right if nothing but the history
+    decides whose outcome is lost.
+    """
+    gone = int(np.count_nonzero(~found.observed))
+    if not gone:
+        return found, []
+    shares = probability_observed(found)
+    kept = found.observed
+    weighted = replace(found.take(kept), weights=found.weights[kept] / shares[kept])
+    note = (
+        f"the outcome is missing in {gone} of {len(found)} rows; the others are weighted by one "
+        f"over their probability of being observed (largest weight {1 / shares[kept].min():.1f})"
+    )
+    return weighted, [note]
 
 
 def _spec(study: StudyDocument, stage: LearnedStage, bundle: RuleBundle) -> HistorySpec:

@@ -75,12 +75,19 @@ def _because(study: StudyDocument, leaf: Leaf) -> str:
     one, unit = leaf.benefit, study.aim.unit or ""
     if one is None:
         return f"The best that the {leaf.n} such patients of the data show."
-    word = "higher" if study.aim.better == "higher" else "lower"
-    size = f"{abs(significant(one.estimate, 2)):g} {unit}".strip()
-    name = study.outcome.label
-    label = name[0].lower() + name[1:] if name[1:2].islower() else name
     other = study.actions[one.against].label
-    return f"In {leaf.n} such patients {label} was {size} {word} than with: {other}."
+    if one.low <= 0 <= one.high:
+        return (
+            f"The data do not tell it apart from the best other option ({other}) in {one.n} such "
+            "patients who could have both."
+        )
+    opposite = {"higher": "lower", "lower": "higher"}
+    word = study.aim.better if one.estimate > 0 else opposite[study.aim.better]
+    size = f"{abs(significant(one.estimate, 2)):g} {unit}".strip()
+    return (
+        f"{study.outcome.label}: {size} {word} than with “{other}”, in {one.n} such patients "
+        "who could have both."
+    )
 
 
 def _plain(line: Mapping[str, Any], whys: Iterator[str]) -> Document:

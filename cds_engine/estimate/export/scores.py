@@ -1,5 +1,6 @@
 """Linear contrasts become scores, with their covariance, support and the patients behind them."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 
 from cds_engine.bundle.estimates import CONSTANT as CONSTANT_NAME
 from cds_engine.criteria.syntax import label_text
+from cds_engine.errors import EstimationError
 from cds_engine.estimate.columns import Bools, Floats
 from cds_engine.estimate.export.forms import LinearForm, Term, significant
 from cds_engine.estimate.export.support import bands, supports
@@ -19,8 +21,8 @@ from cds_engine.vocabulary.variable import Variable
 
 Document = dict[str, Any]
 
-COVARIANCE_DIGITS = 4
-"""Significant digits of a covariance: an interval's end moves by less than one part in 10^4."""
+COVARIANCE_DIGITS = 5
+"""Significant digits of a covariance of centred terms; ``check_spread`` measures what they cost."""
 BANDS = 4
 """Into how many bands the first tailoring number is parted to count similar patients."""
 
@@ -57,7 +59,7 @@ def score_stage(
     estimates |= {"level": study.method.level, "method": method}
     estimates["groups"] = groups(h, actions, stage.tailoring, kinds)
     if own.covariance is not None:
-        estimates["contrasts"] = _contrasts(own)
+        estimates["contrasts"] = _contrasts(own, centres_of(own, h, kinds))
     return {"rule": rule, "estimates": estimates}
 
 
@@ -67,12 +69,24 @@ def term_name(term: Term) -> str:
         return CONSTANT_NAME
     if term.label is None:
         return term.variable
-    tidy = "".join(c if c.isalnum() else "_" for c in term.label.lower())
-    return f"{term.variable}_is_{tidy}"
+    plain = unicodedata.normalize("NFKD", term.label.lower()).encode("ascii", "ignore").decode()
+    tidy = "".join(c if c.isalnum() else "_" for c in plain)
+    return f"{term.variable}_is_{tidy}"[:64]
 
 
 def derived_terms(form: LinearForm, variables: Mapping[str, Variable]) -> dict[str, Document]:
-    """Return the yes-or-no variables that stand for labels in scores."""
+    """Return the yes-or-no variables that stand for labels in scores.
+
+    Raises:
+        EstimationError: if two labels, or a label and a variable, would have one name.
+    """
+    names = [term_name(t) for t in dict.fromkeys(term for _, term in form.coefficients) if t.label]
+    for name in names:
+        if names.count(name) > 1 or name in variables:
+            raise EstimationError(
+                f"two things would be called `{name}` in the rule bundle; give the labels names "
+                "that differ in their letters, or rename the variable"
+            )
     return {
         term_name(term): {
             "derive": f"{term.variable} is {label_text(term.label)}",
@@ -125,14 +139,46 @@ def _score(form: LinearForm, action: str) -> Document:
     return score | ({"terms": terms} if terms else {})
 
 
-def _contrasts(form: LinearForm) -> Document:
-    covariance: Floats = form.covariance if form.covariance is not None else np.zeros((0, 0))
+def centres_of(form: LinearForm, h: StageData, kinds: Mapping[str, Kind]) -> dict[str, float]:
+    """Return variable -> the mean of those with a decision, on its own decimals.
+
+    Without them the variance at a patient would be a small difference of large numbers, and the
+    digits that are written would not carry it.
+    """
+    terms = {term for _, term in form.coefficients if term.variable and term.label is None}
+    found = {
+        term.variable: float(np.mean(term.values(h.columns, h.rows)[h.decided]))
+        for term in terms
+        if kinds[term.variable].type == "number"
+    }
+    return {name: round(found[name], kinds[name].digits) for name in sorted(found)}
+
+
+def centred(form: LinearForm, centres: Mapping[str, float]) -> Floats:
+    """Return the covariance of the coefficients of centred terms, in the same order.
+
+    With z = x - c, the constant's coefficient becomes b_0 + sum of c_j b_j of the same action.
+    """
+    keys = list(form.coefficients)
+    T = np.eye(len(keys))
+    for row, (action, term) in enumerate(keys):
+        if term == Term():
+            for column, (other, one) in enumerate(keys):
+                if other == action and one.label is None and one.variable in centres:
+                    T[row, column] = centres[one.variable]
+    covariance = np.zeros_like(T) if form.covariance is None else form.covariance
+    found: Floats = T @ covariance @ T.T
+    return found
+
+
+def _contrasts(form: LinearForm, centres: Mapping[str, float]) -> Document:
     return {
         "reference": form.reference,
         "coefficients": [[action, term_name(term)] for action, term in form.coefficients],
+        "centres": dict(centres),
         "covariance": [
             [significant(float(value), COVARIANCE_DIGITS) for value in row[: at + 1]]
-            for at, row in enumerate(covariance)
+            for at, row in enumerate(centred(form, centres))
         ],
     }
 

@@ -27,19 +27,27 @@ class ServedRule:
         supports: for each part of the stage: its criterion, its actions, and action -> criterion
             outside which the action is not compared. One part with an empty criterion is all.
         kinds: how variables are declared.
+        margin: contrasts this close are equally good, so that nothing is advised.
     """
 
     form: LinearForm
     supports: tuple[tuple[str, tuple[str, ...], Mapping[str, str]], ...]
     kinds: Mapping[str, Kind]
+    margin: float = 0.0
 
     def __call__(self, h: StageData) -> Ints:
-        """Return the best compared action; ``USUAL`` where fewer than two could be compared."""
+        """Return the best compared action.
+
+        ``USUAL`` where fewer than two could be compared, or several are equally good.
+        """
         within = self.inside(h)
         compared = within.sum(axis=1)
         silent = (compared == 0) | ((compared < 2) & (h.feasible.sum(axis=1) > compared))
         scores: Floats = np.where(within, self.form.scores(h), -np.inf)
-        places = np.where(silent, USUAL, scores.argmax(axis=1))
+        best = scores.max(axis=1, keepdims=True, initial=-np.inf)
+        with np.errstate(invalid="ignore"):  # where nothing is compared, which is silent anyway
+            several = (within & (scores >= best - self.margin)).sum(axis=1) > 1
+        places = np.where(silent | several, USUAL, scores.argmax(axis=1))
         return np.where(h.decided, places, -1).astype(np.intp)
 
     def inside(self, h: StageData) -> Bools:
@@ -98,5 +106,5 @@ def served_rules(
             own = h.take(h.decided & rows)
             items = supports_of(own, actions, stage.tailoring, dict(bare.kinds), share)
             supports.append((when, tuple(actions), {i["actions"][0]: i["when"] for i in items}))
-        found.append(ServedRule(form, tuple(supports), bare.kinds))
+        found.append(ServedRule(form, tuple(supports), bare.kinds, study.method.margin))
     return tuple(found)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cds_engine.criteria.syntax import label_text
+from cds_engine.errors import EstimationError
 from cds_engine.estimate.columns import Bools
 from cds_engine.estimate.stage import StageData
 from cds_engine.vocabulary.kind import Kind
@@ -31,6 +32,11 @@ def supports(
     found = []
     for action in actions:
         rows = h.decided & (h.action == h.spec.place(action))
+        if not rows.any():
+            raise EstimationError(
+                f"stage {h.spec.stage}: nobody in this part took {action!r}, so nothing can be "
+                "said of it there; leave it out of the part"
+            )
         if when := inside(h, rows, tailoring, kinds, share):
             because = f"{int(rows.sum())} patients took it; outside this range hardly anyone did."
             found.append({"actions": [action], "when": when, "because": because})
@@ -53,12 +59,11 @@ def inside(
             seen = set(map(bool, values))
             parts += [name if True in seen else f"not {name}"] if len(seen) == 1 else []
         else:
-            seen_here, everywhere = (set(map(str, c)) for c in (values, h.columns[name][h.decided]))
-            if seen_here != everywhere:
-                labels = ", ".join(label_text(label) for label in sorted(seen_here))
-                parts.append(
-                    f"{name} in [{labels}]" if len(seen_here) > 1 else f"{name} is {labels}"
-                )
+            # what the variable could be and the data never held cannot be compared either
+            held = {str(one) for one in values}
+            if kind.labels is None or held != set(kind.labels):
+                labels = ", ".join(label_text(label) for label in sorted(held))
+                parts.append(f"{name} in [{labels}]" if len(held) > 1 else f"{name} is {labels}")
     return " and ".join(parts)
 
 

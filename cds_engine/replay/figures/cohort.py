@@ -258,14 +258,16 @@ class _Maker:
 
     def _ruled_out(self, h: StageData, rows: Ints, overridden: list[str]) -> StageData:
         """Take off the actions that a safeguard rules out, unless somebody took one there."""
-        here = np.flatnonzero(rows >= 0)
+        here, bundle = np.flatnonzero(rows >= 0), self.points.bundle
         frame = self.points.frame.iloc[rows[here]]
         feasible = h.feasible.copy()
+        why: dict[str, str] = {}
         for place, action in enumerate(h.spec.actions):
-            barred = np.zeros(len(here), dtype=np.bool_)
-            for safeguard in self.points.bundle.safeguards:
+            barred, words = np.zeros(len(here), dtype=np.bool_), []
+            for safeguard, text in zip(bundle.safeguards, bundle.document.safeguards, strict=True):
                 if action in safeguard.never:
                     barred |= _holds(self.points, frame, safeguard.when)
+                    words.append(f"not ({text.when})")
             against = barred & (h.action[here] == place)
             if against.any():
                 label = self.points.label(action)
@@ -275,9 +277,10 @@ class _Maker:
                 )
             else:
                 feasible[here[barred], place] = False
+                why |= {action: " and ".join(words)} if barred.any() else {}
         if not feasible[here].any(axis=1).all():
             return h
-        return replace(h, feasible=feasible)
+        return replace(h, feasible=feasible, spec=replace(h.spec, feasible=why))
 
     def _advice(self, found: Trajectories, matrix: Ints, prefix: str) -> Advice:
         frame, places, usual = self.points.frame, [], {}

@@ -42,7 +42,7 @@ def partitions(points: DecisionPoints, settings: FigureSettings) -> list[Partiti
     """Return the partitions by age band and sex, and by every variable that was named.
 
     Age and sex are those variables of the bundle that come from ``patient.age`` and
-    ``patient.sex``, else the columns ``person.age`` and ``person.sex`` of the table.
+    ``patient.sex``; without the latter, the sex is the table's ``person.sex``.
     """
     found = [_age(points, settings.age_bands), _sex(points)]
     return found + [_named(points, name) for name in settings.subgroups]

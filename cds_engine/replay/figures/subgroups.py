@@ -94,7 +94,7 @@ def _value(
     told: dict[str, Any] = {"refused": None}
     usual = found.robust(USUAL_CARE)
     if usual is None or not rows.any():
-        return {"refused": "nobody of this group is counted"}
+        return {"refused": "nobody is counted"}
     told["usual"] = estimate(usual.among(rows, "subgroup"))
     for key in (VERSION, AGAINST):
         if key not in found.regimes:
@@ -114,7 +114,7 @@ def _one(
         return {"refused": found.regimes[key].refused}
     effective = effective_n(weights[rows])
     if effective < least:
-        return {"refused": f"effective n {effective:.1f} is below {least:g}"}
+        return {"refused": f"effective n {effective:.1f}, too few"}
     did, smallest = int(followers(found, key)[rows].sum()), settings.smallest_cell
     few = 0 < int(rows.sum()) - did < smallest or did < smallest
     among = replace(value.among(rows, "subgroup"), effective_n=effective,

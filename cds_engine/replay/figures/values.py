@@ -100,6 +100,12 @@ def _nothing_to_say(points: DecisionPoints, cohort: Cohort, settings: FigureSett
     t = cohort.trajectories
     if t is None:
         return f"The outcome was observed of nobody: {_counts(cohort.outcomes)}."
+    if bare := [h.spec.stage for h in t.stages if not h.spec.variables]:
+        return (
+            f"There is nothing to adjust for at stage {bare[0]}, so that nothing explains who was "
+            "treated how: every variable is the same for everybody, known of too few, or not asked "
+            "for."
+        )
     kind = points.bundle.kinds.get(points.bundle.document.aim.outcome)
     if kind is not None and kind.type not in ("number", "boolean"):
         return f"The outcome is a {kind.type}, which has no mean."

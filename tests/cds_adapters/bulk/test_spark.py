@@ -163,7 +163,6 @@ def test_a_cluster_without_workers_is_said(
 
 def test_two_workers_of_a_cluster_come_to_the_same_bytes(
     data: Path,
-    one_machine: dict[str, bytes],
     master: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -177,18 +176,18 @@ def test_two_workers_of_a_cluster_come_to_the_same_bytes(
         "spark.scheduler.minRegisteredResourcesRatio": "1.0",
         "spark.cores.max": "2",
     }
-    for name, value in settings(tmp_path / "conf", **more).items():
+    for name, value in settings(tmp_path / "driver", **more).items():
         monkeypatch.setenv(name, value)
-    old, new = (RULES / name / "1.0.0" for name in BOTH)
+    run(data, tmp_path / "one-machine", max_damaged=0.1)
     complete = [word for kind in COMPLETE for word in ("--complete", kind)]
     with workers(tmp_path, master, 2):
         said = run_process(
-            "replay", data, "--bundle", old, "--against", new, "--out", tmp_path / "out",
+            "cohort", data, "--bundle", RULES / BOTH[0] / "1.0.0", "--out", tmp_path / "out",
             "--instant", "end", "--max-damaged", "0.1", *complete,
             "--engine", "spark", "--master", master, "--json",
         )  # fmt: skip
     assert said.code == 0, said.err
-    assert outputs(tmp_path / "out") == one_machine
+    assert outputs(tmp_path / "out") == outputs(tmp_path / "one-machine")
     tasks = _tasks(tmp_path / "log")
     assert len({task["Task Info"]["Executor ID"] for task in tasks}) == 2
     assert sum(_shuffled(task) for task in tasks) > 0

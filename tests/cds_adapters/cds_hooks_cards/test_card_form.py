@@ -1,6 +1,7 @@
 """Whatever the history, a card has the form that the specification asks for."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -200,6 +201,8 @@ def test_se_10_every_row_of_the_basis_has_six_cells(call: Any) -> None:
 
 
 DIRECTIVE = ("must", "should", "do not ", "stop ", "prescribe", "need to", "required to", "order ")
+NOT_READ = re.compile(r"(the order|\d+ orders) could not be (recognised|checked): ")
+THE_ORDER = re.compile(r"\b(draft|the) order ")  # a thing that is spoken of, not a thing to do
 
 
 @UNHURRIED
@@ -212,10 +215,9 @@ def test_tr_04_a_summary_suggests_and_never_orders(call: Any) -> None:
                 "consider", "no advice on", "safeguard against", "safeguard not cleared",
                 "the draft order differs from the advice; consider",
                 "the regime advises to continue without change", "[demonstration",
-                "the order could not be recognised:",
             )
-        )  # fmt: skip
-        ours = words.replace("draft order ", "").replace("raise", "")
+        ) or NOT_READ.match(words)  # fmt: skip
+        ours = THE_ORDER.sub("", words).replace("raise", "")
         assert not [word for word in DIRECTIVE if word in ours]
 
 

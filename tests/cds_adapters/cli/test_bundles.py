@@ -153,7 +153,8 @@ def test_diff_of_the_same_finds_nothing() -> None:
     said = run("diff", STEPPED_CARE, f"{STEPPED_CARE}@1.0.0", "--json")
     assert said.code == 0
     assert said.document == {
-        "old": f"{STEPPED_CARE}@1.0.0", "new": f"{STEPPED_CARE}@1.0.0", "changes": [],
+        "old": f"{STEPPED_CARE}@1.0.0", "new": f"{STEPPED_CARE}@1.0.0",
+        "same_version_other_content": False, "changes": [],
     }  # fmt: skip
     assert "say the same" in run("diff", STEPPED_CARE, STEPPED_CARE).out
 

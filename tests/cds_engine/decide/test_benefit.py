@@ -157,3 +157,25 @@ def test_estimates_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(RuleBundleError, match=problem):
         fitted(rule, estimates)
+
+
+def test_terms_are_centred_before_their_covariance_counts() -> None:
+    rule = {"scores": {"a0": {"constant": 1, "terms": {"n0": 0.5}}, "a1": {"constant": 0}}}
+    contrasts = {"reference": "a1", "coefficients": [["a0", "constant"], ["a0", "n0"]],
+                 "centres": {"n0": 10}, "covariance": [[0.25], [0.0, 0.01]]}  # fmt: skip
+    found = of(fitted(rule, {"contrasts": contrasts}), n0=13)
+    assert found is not None
+    assert found.estimate is not None
+    assert found.high is not None
+    assert found.high - found.estimate == pytest.approx(1.959963984540054 * sqrt(0.25 + 0.09))
+
+
+def test_an_interval_that_no_coefficients_could_give_is_not_shown() -> None:
+    rule = {"scores": {"a0": {"constant": 1, "terms": {"n0": 1, "m0": 1}}, "a1": {"constant": 0}}}
+    third = [-0.9, -0.9, 1]  # three that each vary against the others cannot be
+    contrasts = {"reference": "a1",
+                 "coefficients": [["a0", "constant"], ["a0", "n0"], ["a0", "m0"]],
+                 "covariance": [[1], [-0.9, 1], third]}  # fmt: skip
+    found = of(fitted(rule, {"contrasts": contrasts}), n0=1, m0=1)
+    assert found is not None
+    assert (found.estimate, found.low, found.high) == (None, None, None)
