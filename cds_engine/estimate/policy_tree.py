@@ -25,7 +25,14 @@ from cds_engine.estimate.tree import (
     check_values,
     the_digits,
 )
-from cds_engine.estimate.tree_search import Cut, Engine, Plan, search_tree
+from cds_engine.estimate.tree_leaves import (
+    LeafChoice,
+    effective,
+    evidence,
+    fallbacks,
+    weighted_mean,
+)
+from cds_engine.estimate.tree_search import Cut, Engine, Found, Plan, search_tree
 from cds_engine.estimate.weights import Propensities
 
 IN_SAMPLE = "benefits are in-sample: the leaves were found in the rows that they are estimated from"
@@ -117,7 +124,10 @@ class TreeLearner:
 
         In the search, an action that is not feasible for a row counts there as the first of the
         other actions that is, in the order of their mean scores. Each leaf of the tree that is
-        found then orders them by its own rows, if that does no worse (``instead``).
+        found then chooses its action, as far as ``min_arm`` lets it, and its own order of the
+        others (``instead``) together, by its own rows. Where rows lack an action and could have
+        more than one other, the splits were found with the search's order, so that another tree
+        could be better: the tree is then not ``exact``, and its ``gap`` says by how much.
 
         Args:
             h: the histories.
@@ -132,27 +142,20 @@ class TreeLearner:
         some = h.take(rows)
         paid = scores[rows] - self._costs(h)
         instead = [fallbacks(some, at, paid, weights[rows]) for at in range(h.n_actions)]
-        places = effective(some, instead)
         split_on, matrix = candidates(some, self.names(h), trajectories.kinds)
-        gains = np.take_along_axis(paid, places, axis=1) * weights[rows, None]
+        gains = np.take_along_axis(paid, effective(some, instead), axis=1) * weights[rows, None]
         try:
             found = search_tree(
                 matrix, gains, depth=self.depth, min_leaf=self.min_leaf, min_arm=self.min_arm,
-                evidence=_evidence(some), engine=self.engine,
+                evidence=evidence(some), engine=self.engine,
             )  # fmt: skip
         except EstimationError as error:
             raise EstimationError(f"stage {h.spec.stage}: {error}") from error
-        gap = (found.bound - found.value) / float(weights[rows].sum())
         ends = [Leaf(name, other) for name, other in zip(h.spec.actions, instead, strict=True)]
-        root = _named(found.plan, split_on, ends)
-        digits = the_digits(h, trajectories.kinds)
-        tree = Tree(h.spec.stage, root, digits, found.exact, max(gap, 0.0))
-        leaves = [
-            replace(leaf, instead=_own_order(leaf, some.take(here), paid[here], weights[rows][here],
-                                             self.min_leaf))
-            for leaf, here in tree.ends(some)
-        ]  # fmt: skip
-        return tree.with_leaves(iter(leaves))
+        tree = Tree(h.spec.stage, _named(found.plan, split_on, ends),
+                    the_digits(h, trajectories.kinds))  # fmt: skip
+        choice = LeafChoice(some, paid, weights[rows], instead, self.min_leaf, self.min_arm)
+        return _judged(choice.settled(tree), found, choice)
 
     def _costs(self, h: StageData) -> Floats:
         return np.array([float((self.cost or {}).get(name, 0.0)) for name in h.spec.actions])
@@ -164,8 +167,9 @@ class PolicyTree(Learner):
     Backward over the stages, the tree of a stage maximises the sum of the scores of the actions
     that it advises, given the trees of the later stages. Scores are doubly robust and cross-fitted
     (``backward_scores``); what later trees advise to a row comes from trees that were learned
-    without its fold. Up to depth 2 the tree is the best there is; deeper ones are grown greedily,
-    and say how much a better one could gain. Its value out of fold: ``dr_value_of_learner``.
+    without its fold. Up to depth 2 the tree is the best there is, unless rows that lack an action
+    could have more than one other; such trees, and deeper ones, which are grown greedily, say how
+    much a better one could gain. Its value out of fold: ``dr_value_of_learner``.
 
     Args:
         depth: of every stage's tree.
@@ -274,37 +278,6 @@ class PolicyTree(Learner):
         return "\n\n".join(map(str, self.trees_))
 
 
-def fallbacks(
-    h: StageData, at: int, scores: Floats, weights: Floats, enough: int = 1
-) -> tuple[str, ...]:
-    """Return what takes the place of an action where it is not feasible, in order.
-
-    The other actions in the order of their weighted mean scores, among the rows where the action
-    is not feasible if these are ``enough``, else among all; up to the first that is feasible for
-    everybody. Nothing for an action without a criterion.
-    """
-    names = h.spec.actions
-    if names[at] not in h.spec.feasible:
-        return ()
-    lacking = ~h.feasible[:, at]
-    among = lacking if lacking.sum() >= enough else np.ones(h.rows, dtype=np.bool_)
-    means = {other: _mean(scores[among, place], weights[among])
-             for place, other in enumerate(names) if place != at}  # fmt: skip
-    ranked = sorted(means, key=lambda other: -means[other])
-    free = next((i for i, other in enumerate(ranked) if other not in h.spec.feasible), None)
-    return tuple(ranked if free is None else ranked[: free + 1])
-
-
-def effective(h: StageData, instead: Sequence[Sequence[str]]) -> Ints:
-    """Return what a leaf with each action comes to in each row, shape (n, n_actions)."""
-    places = np.empty(h.feasible.shape, dtype=np.intp)
-    for at, name in enumerate(h.spec.actions):
-        for other in reversed((name, *instead[at])):
-            place = h.spec.place(other)
-            places[h.feasible[:, place], at] = place
-    return places
-
-
 def described(
     tree: Tree, h: StageData, scores: Floats, trajectories: Trajectories, level: float
 ) -> Tree:
@@ -323,13 +296,7 @@ def described(
         _described(leaf, h, inside & (w > 0), places, scores, w, trajectories.sign, level)
         for leaf, inside in tree.ends(h)
     ]
-    return replace(tree.with_leaves(iter(leaves)), notes=(*tree.notes, *_notes(tree), IN_SAMPLE))
-
-
-def _notes(tree: Tree) -> tuple[str, ...]:
-    if tree.exact:
-        return ()
-    return (f"grown greedily: a better tree could score at most {tree.gap:.3g} a row more",)
+    return replace(tree.with_leaves(iter(leaves)), notes=(*tree.notes, IN_SAMPLE))
 
 
 def _described(  # noqa: PLR0913, PLR0917 - all that is known of one leaf's rows
@@ -339,7 +306,7 @@ def _described(  # noqa: PLR0913, PLR0917 - all that is known of one leaf's rows
     rows = np.flatnonzero(inside)
     taken = np.bincount(h.action[rows], minlength=h.n_actions)
     of_advised = scores[rows, places[rows]]
-    value, error = _mean(of_advised, w[rows]), _standard_error(of_advised, w[rows])
+    value, error = weighted_mean(of_advised, w[rows]), _standard_error(of_advised, w[rows])
     at = h.spec.place(leaf.action)
     best: Benefit | None = None
     for other, name in enumerate(h.spec.actions):
@@ -347,7 +314,7 @@ def _described(  # noqa: PLR0913, PLR0917 - all that is known of one leaf's rows
         if other == at or not taken[other] or len(both) < 2:
             continue
         difference = scores[both, at] - scores[both, other]
-        mean, se = _mean(difference, w[both]), _standard_error(difference, w[both])
+        mean, se = weighted_mean(difference, w[both]), _standard_error(difference, w[both])
         if best is None or mean < best.estimate:
             half = float(norm.ppf(0.5 + level / 2)) * se
             best = Benefit(name, mean, se, mean - half, mean + half, len(both))
@@ -356,39 +323,26 @@ def _described(  # noqa: PLR0913, PLR0917 - all that is known of one leaf's rows
                    standard_error=error, benefit=best)  # fmt: skip
 
 
-def _mean(values: Floats, weights: Floats) -> float:
-    known = ~np.isnan(values)
-    total = float(weights[known].sum())
-    return float(np.sum(values[known] * weights[known])) / total if total > 0 else -np.inf
-
-
 def _standard_error(values: Floats, weights: Floats) -> float:
     """Return the standard error of a weighted mean; the divisor is n."""
-    mean = _mean(values, weights)
+    mean = weighted_mean(values, weights)
     return float(np.sqrt(np.sum((weights * (values - mean)) ** 2)) / weights.sum())
 
 
-def _own_order(
-    leaf: Leaf, h: StageData, scores: Floats, weights: Floats, enough: int
-) -> tuple[str, ...]:
-    """Return a leaf's order of what is advised instead, if it does no worse in the leaf's rows."""
-    if not leaf.instead or not h.rows:
-        return leaf.instead
-    at = h.spec.place(leaf.action)
-    own = fallbacks(h, at, scores, weights, enough)
-    lacking = np.flatnonzero(~h.feasible[:, at])
-
-    def total(order: tuple[str, ...]) -> float:
-        places = effective(h, [order] * h.n_actions)[lacking, at]
-        return float(np.sum(scores[lacking, places] * weights[lacking]))
-
-    return own if total(own) >= total(leaf.instead) else leaf.instead
-
-
-def _evidence(h: StageData) -> tuple[Bools, Bools]:
-    took = h.action[:, None] == np.arange(h.n_actions)
-    alone = (h.feasible.sum(axis=1) == 1)[:, None]
-    return took, ~took | alone
+def _judged(tree: Tree, found: Found, choice: LeafChoice) -> Tree:
+    """Return the tree with whether it is the best there is, and if not how far it may be off."""
+    open_ = bool(choice.free.any())
+    value, bound = found.value, found.bound
+    if open_:
+        value, bound = max(value, choice.worth(tree)), bound + choice.slack()
+    gap = max(bound - value, 0.0) / float(choice.weights.sum())
+    more = f"a better tree could score at most {gap:.3g} a row more"
+    notes = [f"grown greedily: {more}"] if not found.exact and not open_ else []
+    if open_:
+        how = "" if found.exact else "grown greedily, and "
+        notes = [f"{how}searched with one order of what is advised where an action is not "
+                 f"feasible, while each leaf has its own: {more}"]  # fmt: skip
+    return replace(tree, exact=found.exact and not open_, gap=gap, notes=(*tree.notes, *notes))
 
 
 def _named(

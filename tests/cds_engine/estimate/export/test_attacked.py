@@ -11,7 +11,7 @@ from cds_engine.bundle.document import Scores
 from cds_engine.decide.benefit import benefit_of
 from cds_engine.decide.cases import given_history
 from cds_engine.decide.decide import decide
-from cds_engine.errors import EstimationError, StudyError
+from cds_engine.errors import CDSError, EstimationError, StudyError
 from cds_engine.estimate.export.data import study_trajectories
 from cds_engine.estimate.export.forms import LinearForm, Term
 from cds_engine.estimate.export.scores import derived_terms
@@ -142,5 +142,5 @@ def test_boosting_is_distilled_and_its_loss_is_stated() -> None:
 def test_boosting_that_loses_too_much_is_refused() -> None:
     method = {"learner": "boosting", "distil_loss": 0.0, "min_leaf": 40}
     study = study_of(hypertension(n=400, method=method))
-    with pytest.raises(EstimationError, match="loss"):
+    with pytest.raises(CDSError, match="loses up to"):
         fit_study(study, table_of(study), SOURCE)
