@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from cds_adapters.storage import shelf
 from cds_engine.bundle.model import RuleBundle
+from cds_engine.bundle.read import read_bundle
 
 # Two workers share two cores: threads of the numerics would only wait for one another.
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
@@ -20,15 +21,14 @@ settings.load_profile("unhurried")
 @pytest.fixture(scope="session", autouse=True)
 def each_bundle_is_read_once() -> Iterator[None]:
     """Keep what was read under its exact bytes: a rule bundle never changes, and YAML is slow."""
-    read = shelf.read_bundle
 
     @cache
-    def read_once(files: frozenset[tuple[str, bytes]], cases_later: bool) -> RuleBundle:
-        return read(dict(files), cases_later=cases_later)
+    def once(files: frozenset[tuple[str, bytes]], cases_later: bool) -> RuleBundle:
+        return read_bundle(dict(files), cases_later=cases_later)
 
-    def read_bundle(files: Mapping[str, bytes], *, cases_later: bool = False) -> RuleBundle:
-        return read_once(frozenset(files.items()), cases_later)
+    def read(files: Mapping[str, bytes], *, cases_later: bool = False) -> RuleBundle:
+        return once(frozenset(files.items()), cases_later)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shelf, "read_bundle", read_bundle)
+        patch.setattr(shelf, "read_bundle", read)
         yield

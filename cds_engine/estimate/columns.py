@@ -1,6 +1,6 @@
 """A column of a trial or cohort table holds numbers, yes or no, or labels; never a mixture."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,18 @@ def kind_of(values: NDArray[Any], name: str) -> Kind:
 
 
 def holds(text: str, columns: Columns, rows: int, kinds: Mapping[str, Kind] | None = None) -> Bools:
-    """Return where a criterion definitely holds.
+    """Return where a criterion definitely holds; see ``judged``.
+
+    Raises:
+        CriterionError: if the criterion cannot be read or names something that is not there.
+    """
+    return judged(text, columns, rows, kinds)[0]
+
+
+def judged(
+    text: str, columns: Columns, rows: int, kinds: Mapping[str, Kind] | None = None
+) -> tuple[Bools, Bools]:
+    """Return where a criterion definitely holds, and where a missing value leaves it unknown.
 
     Args:
         text: a criterion over the columns' names, such as ``not responder and egfr >= 45``.
@@ -66,7 +77,18 @@ def holds(text: str, columns: Columns, rows: int, kinds: Mapping[str, Kind] | No
     known = {name: (kinds or {}).get(name) or kind_of(v, name) for name, v in columns.items()}
     criterion = parse_criterion(text, known)
     wanted = {name: as_column(columns[name], known[name]) for name in criterion.names()}
-    return where(criterion, Table(wanted, rows))[0]
+    true, possible = where(criterion, Table(wanted, rows))
+    return true, possible & ~true
+
+
+def listed(names: Sequence[str], most: int = 5, *, separator: str = ", ") -> str:
+    """Return names for a message; of many the first and how many more there are.
+
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    more = len(names) - most
+    return separator.join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def as_column(values: NDArray[Any], kind: Kind) -> Column:

@@ -1,8 +1,10 @@
 """Personalising is compared with every fixed action, with usual care, and with crude numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from cds_engine.estimate.rule import Always, Rules
 from cds_engine.estimate.simultaneous import simultaneous
 from cds_engine.estimate.trajectories import Trajectories
 from cds_engine.estimate.value import ValueEstimate
-from cds_engine.estimate.weights import Propensities, advice
+from cds_engine.estimate.weights import Propensities, advice, followed, follows_so_far
 
 MOST_FIXED = 64
 
@@ -28,7 +30,8 @@ class Compared:
     Attributes:
         kind: ``regime``, ``learned`` (valued out of fold), ``fixed`` or ``usual care``.
         value: the doubly robust value; the mean outcome of usual care.
-        crude: mean outcome of those who happened to follow it, not adjusted; None if nobody did.
+        crude: mean outcome of those who happened to follow it, not adjusted; None if nobody did
+            who has an outcome and a weight.
     """
 
     kind: str
@@ -43,10 +46,12 @@ class ValueTable:
     Attributes:
         rows: the regimes that were asked for, then the fixed ones, then usual care.
         better: the direction in which the outcome was declared.
+        notes: what a reader must know of the table: which fixed regimes were left out.
     """
 
     rows: tuple[Compared, ...]
     better: str
+    notes: tuple[str, ...] = ()
 
     @property
     def usual(self) -> ValueEstimate:
@@ -135,7 +140,8 @@ def value_table(  # noqa: PLR0913 - nuisance models as in dr_value
     Args:
         trajectories: the data.
         rules_by_label: label -> rules of a regime, or a learner, which is valued out of fold.
-        fixed: label -> rules of the fixed regimes; those of ``fixed_regimes`` unless given.
+        fixed: label -> rules of the fixed regimes; those of ``fixed_regimes`` unless given. Of
+            more than 64 the most followed are valued, and the table's notes say so.
         usual: what usual care is called.
         propensity: as in ``dr_value``, like all the rest.
         outcome: likewise.
@@ -149,7 +155,7 @@ def value_table(  # noqa: PLR0913 - nuisance models as in dr_value
     Raises:
         EstimationError: if two regimes share a label, and as ``dr_value`` does.
     """
-    fixed = fixed_regimes(trajectories) if fixed is None else fixed
+    fixed = fixed_regimes(trajectories) if fixed is None else most_followed(trajectories, fixed)
     labels = [*rules_by_label, *fixed, usual]
     if twice := [one for one in dict.fromkeys(labels) if labels.count(one) > 1]:
         raise EstimationError(f"two regimes are called {twice[0]!r}; give each its own label")
@@ -166,37 +172,105 @@ def value_table(  # noqa: PLR0913 - nuisance models as in dr_value
         trajectories, label=usual, missing=missing, observation=observation, level=level
     )
     crude = observed_value(trajectories.take(trajectories.observed), label=usual, level=level)
-    return ValueTable((*rows, Compared("usual care", care, crude)), trajectories.better)
+    rows.append(Compared("usual care", care, crude))
+    return ValueTable(tuple(rows), trajectories.better, fixed.notes)
 
 
-def fixed_regimes(trajectories: Trajectories) -> dict[str, Rules]:
+class FixedRegimes(dict[str, Rules]):
+    """Fixed regimes by their label, and what a reader must know of the choice of them.
+
+    Attributes:
+        notes: which were left out, where there were too many to value each.
+    """
+
+    def __init__(self, regimes: Mapping[str, Rules], notes: tuple[str, ...] = ()) -> None:
+        super().__init__(regimes)
+        self.notes = notes
+
+
+def fixed_regimes(trajectories: Trajectories) -> FixedRegimes:
     """Return every regime that advises the same to all, such as ``coaching > gym``.
 
     Where all stages have the same actions there is one regime for each action; else one for each
     sequence of actions. Where its action is not feasible it advises the first declared one that
-    is; regimes that come to advise the same to everybody are kept once.
-
-    Raises:
-        EstimationError: if there are more than 64.
+    is; regimes that come to advise the same to everybody are kept once. Of more than 64 the 64
+    that most followed are kept, most first, and the notes say so.
     """
     actions = [h.spec.actions for h in trajectories.stages]
     alike = all(set(one) == set(actions[0]) for one in actions)
-    plans = [(one,) * len(actions) for one in actions[0]] if alike else list(product(*actions))
-    if len(plans) > MOST_FIXED:
-        raise EstimationError(
-            f"there are {len(plans)} sequences of actions, too many to value each; name those to "
-            "compare with (`fixed`)"
-        )
+    count = len(actions[0]) if alike else prod(map(len, actions))
+    if alike or count <= MOST_FIXED:
+        plans = ((one,) * len(actions) for one in actions[0]) if alike else product(*actions)
+        return most_followed(trajectories, _distinct(trajectories, plans, alike=alike))
+    kept = _distinct(trajectories, _by_followers(trajectories), most=MOST_FIXED)
+    return FixedRegimes(kept, (_left_out(len(kept), count),))
+
+
+def most_followed(trajectories: Trajectories, regimes: Mapping[str, Rules]) -> FixedRegimes:
+    """Return regimes as they are or, of more than 64, the 64 that most followed, most first."""
+    if len(regimes) <= MOST_FIXED:
+        return FixedRegimes(regimes, getattr(regimes, "notes", ()))
+    counted = trajectories.weights > 0
+    count = {
+        label: int(np.count_nonzero(counted & follows_so_far(
+            trajectories, advice(trajectories, rules))[-1]))
+        for label, rules in regimes.items()
+    }  # fmt: skip
+    kept = sorted(regimes, key=lambda label: -count[label])[:MOST_FIXED]
+    return FixedRegimes({label: regimes[label] for label in kept},
+                        (_left_out(MOST_FIXED, len(regimes)),))  # fmt: skip
+
+
+def _left_out(kept: int, count: int) -> str:
+    return (f"of {count} fixed regimes only the {kept} that most followed were valued; the best "
+            "fixed one is the best of these")  # fmt: skip
+
+
+def _always(one: str, names: Sequence[str]) -> Always:
+    return Always(one, tuple(other for other in names if other != one))
+
+
+def _distinct(
+    trajectories: Trajectories, plans: Iterable[Sequence[str]], *, alike: bool = False,
+    most: int | None = None,
+) -> dict[str, Rules]:  # fmt: skip
+    """Return the first regimes of different advice, by label."""
     held: dict[str, Rules] = {}
     seen: set[bytes] = set()
     for plan in plans:
-        rules = tuple(Always(one, tuple(other for other in names if other != one))
-                      for one, names in zip(plan, actions, strict=True))  # fmt: skip
+        rules = tuple(_always(one, h.spec.actions)
+                      for one, h in zip(plan, trajectories.stages, strict=True))  # fmt: skip
         advised = np.vstack(advice(trajectories, rules)).tobytes()
         if advised not in seen:
             seen.add(advised)
             held[plan[0] if alike else " > ".join(plan)] = rules
+        if len(held) == most:
+            break
     return held
+
+
+def _by_followers(trajectories: Trajectories) -> Iterator[tuple[str, ...]]:
+    """Yield sequences of actions that somebody followed, most followed first.
+
+    Nobody follows a sequence who left it before: a beginning is followed by as many as any of its
+    sequences at least, so that only the best beginning ever needs to be continued.
+    """
+    follows = [{one: followed(h, _always(one, h.spec.actions)(h)) for one in h.spec.actions}
+               for h in trajectories.stages]  # fmt: skip
+    order = [{one: at for at, one in enumerate(h.spec.actions)} for h in trajectories.stages]
+    heap: list[tuple[int, tuple[int, ...], tuple[str, ...], Any]] = [
+        (0, (), (), trajectories.weights > 0)
+    ]
+    while heap:
+        _, at, begun, here = heappop(heap)
+        if len(begun) == len(follows):
+            yield begun
+            continue
+        for one, who in follows[len(begun)].items():
+            both = here & who
+            if count := int(np.count_nonzero(both)):
+                place = (*at, order[len(begun)][one])
+                heappush(heap, (-count, place, (*begun, one), both))
 
 
 def _compared(
@@ -207,5 +281,7 @@ def _compared(
         value = prepared.learned_value(one, label, truncate=truncate, level=level)
         return Compared("learned", value, None)
     value = prepared.value(one, label, truncate=truncate, level=level)
-    crude = crude_value(trajectories, one, label=label, level=level) if value.followers else None
+    who = follows_so_far(trajectories, advice(trajectories, one))[-1]
+    known = bool((who & trajectories.observed & (trajectories.weights > 0)).any())
+    crude = crude_value(trajectories, one, label=label, level=level) if known else None
     return Compared(kind, value, crude)

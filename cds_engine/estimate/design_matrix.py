@@ -13,7 +13,7 @@ import numpy as np
 
 from cds_engine.errors import EstimationError
 from cds_engine.estimate.basis import BLOCK, INTERCEPT, Basis, blocks, the_basis
-from cds_engine.estimate.columns import Bools, Floats, Ints
+from cds_engine.estimate.columns import Bools, Floats, Ints, listed
 from cds_engine.estimate.least_squares import DependentColumnsError, solve
 from cds_engine.estimate.rule import first_best
 from cds_engine.estimate.stage import HistorySpec, StageData
@@ -217,7 +217,7 @@ class StageDesign:
         if len(rows) < self.size:
             raise EstimationError(
                 f"stage {stage}: {len(rows)} rows cannot carry {self.size} coefficients "
-                f"({', '.join(self.names)}); name fewer main or tailoring terms"
+                f"({listed(self.names)}); name fewer main or tailoring terms"
             )
         action = h.action if len(rows) == h.rows else h.action[rows]
         taken = np.bincount(action, minlength=h.n_actions)
@@ -236,23 +236,23 @@ class StageDesign:
         if unfit:
             bad = int(np.count_nonzero(~np.isfinite(X).all(axis=1)))
             return EstimationError(
-                f"stage {stage}: {', '.join(names[at] for at in unfit)} are missing or infinite in "
+                f"stage {stage}: {listed([names[at] for at in unfit])} are missing or infinite in "
                 f"{bad} rows; complete them or leave them out"
             )
         flat = [at for at in range(1, len(self.main)) if np.ptp(X[:, at]) == 0]
         if flat:
             return EstimationError(
-                f"stage {stage}: {', '.join(names[at] for at in flat)} is constant in all "
+                f"stage {stage}: {listed([names[at] for at in flat])} is constant in all "
                 f"{len(X)} rows, so that it cannot be told from the intercept; leave it out"
             )
         parts = [
-            f"{names[one]} = a combination of {', '.join(names[at] for at in on)}"
+            f"{names[one]} = a combination of {listed([names[at] for at in on])}"
             if on else f"{names[one]} = 0"
             for one, on in zip(fault.dependent, fault.on, strict=True)
         ]  # fmt: skip
         return EstimationError(
             f"stage {stage}: {len(parts)} of {len(names)} columns add nothing in {len(X)} rows "
-            f"({'; '.join(parts)}); leave them out of the main or tailoring terms"
+            f"({listed(parts, separator='; ')}); leave them out of the main or tailoring terms"
         )
 
 

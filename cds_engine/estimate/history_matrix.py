@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cds_engine.errors import EstimationError
-from cds_engine.estimate.columns import Columns, Floats
+from cds_engine.estimate.columns import Columns, Floats, listed
 from cds_engine.estimate.stage import StageData
 
 
@@ -43,12 +43,12 @@ class HistoryMatrix:
         Raises:
             EstimationError: where a value is missing in a row that has a decision.
         """
-        matrix = numbers(h.columns, self.variables, self.levels)
+        matrix = numbers(h.columns, self.variables, self.levels, h.rows)
         matrix[~h.decided] = 0.0
         if gone := missing_cells(matrix):
             raise EstimationError(
                 f"stage {self.stage}: {gone} rows that have a decision lack a value in "
-                f"{', '.join(self.variables)}; complete them before estimating"
+                f"one of {listed(self.variables)}; complete them before estimating"
             )
         return matrix
 
@@ -62,9 +62,17 @@ class HistoryMatrix:
 
 
 def numbers(
-    columns: Columns, variables: Sequence[str], levels: Mapping[str, tuple[str, ...]]
-) -> Floats:
-    """Return columns side by side as numbers; NaN where a value is missing."""
+    columns: Columns, variables: Sequence[str], levels: Mapping[str, tuple[str, ...]],
+    rows: int | None = None,
+) -> Floats:  # fmt: skip
+    """Return columns side by side as numbers; NaN where a value is missing.
+
+    Args:
+        columns: the values.
+        variables: which columns, in order.
+        levels: of those that are labels.
+        rows: how many there are, for where no variable could say.
+    """
     blocks: list[Floats] = []
     for name in variables:
         values = columns[name]
@@ -78,8 +86,10 @@ def numbers(
         block = (level[:, None] == np.arange(1, len(known))).astype(np.float64)
         block[places < 0] = np.nan
         blocks.append(block)
-    rows = len(next(iter(columns.values()))) if columns else 0
-    return np.hstack(blocks) if blocks else np.zeros((rows, 0))
+    if blocks:
+        return np.hstack(blocks)
+    first = next(iter(columns.values()), np.zeros(0))
+    return np.zeros((len(first) if rows is None else rows, 0))
 
 
 def levels_of(values: NDArray[Any]) -> tuple[str, ...]:

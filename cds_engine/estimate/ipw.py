@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from cds_engine.errors import EstimationError
-from cds_engine.estimate.columns import Floats
+from cds_engine.estimate.columns import Bools, Floats
 from cds_engine.estimate.missing_outcomes import Missing, checked, probability_observed
 from cds_engine.estimate.propensity import learn_propensity
 from cds_engine.estimate.rule import Rules
@@ -116,11 +116,17 @@ def _method(*, normalised: bool, project: bool) -> str:
     return f"inverse probability weighting ({kind}); standard error with {how}, divisor n"
 
 
-def _refuse_nobody(trajectories: Trajectories, label: str, followers: Any) -> None:
+def _refuse_nobody(trajectories: Trajectories, label: str, followers: Bools) -> None:
     if not followers.any():
         raise EstimationError(
             f"{label}: 0 of {len(trajectories)} followed it at every stage, so that no weight can "
             "stand for the rest; use the g-formula, which is model-based"
+        )
+    if not (trajectories.weights[followers] > 0).any():
+        raise EstimationError(
+            f"{label}: the {int(followers.sum())} who followed it at every stage have a sample "
+            "weight of 0, so that none can stand for the rest; use the g-formula, which is "
+            "model-based"
         )
 
 

@@ -1,14 +1,24 @@
 """A wide table has the layout it is said to have, or is refused with every fault it has."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cds_engine.errors import CriterionError, Fault, TrajectoriesError
-from cds_engine.estimate.columns import Bools, Columns, Floats, Ints, holds, missing, plain
+from cds_engine.estimate.column_roles import counted_twice, foreseen
+from cds_engine.estimate.columns import (
+    Bools,
+    Columns,
+    Floats,
+    Ints,
+    judged,
+    missing,
+    plain,
+)
+from cds_engine.estimate.declared_columns import as_declared
 from cds_engine.estimate.rule import NO_DECISION
 from cds_engine.estimate.stage import HistorySpec, StageData
 from cds_engine.vocabulary.kind import Kind
@@ -21,7 +31,16 @@ Better = Literal["higher", "lower"]
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Which column of a wide table is what."""
+    """Which column of a wide table is what.
+
+    Attributes:
+        outcome, identifier, weights: the columns that hold them.
+        better: whether larger or smaller outcomes are.
+        keep_missing_outcomes: whether outcomes may be missing.
+        kinds: how variables are declared.
+        present: stage -> yes-or-no column that says who was there; who was not has no decision,
+            whatever the stage's criterion. Everybody was at a stage that is not named.
+    """
 
     outcome: str
     identifier: str
@@ -29,6 +48,7 @@ class Roles:
     better: Better
     keep_missing_outcomes: bool
     kinds: Mapping[str, Kind]
+    present: Mapping[str, str] = field(default_factory=dict)
 
 
 class Layout(NamedTuple):
@@ -62,6 +82,8 @@ class _Reader:
         self._check_roles()
         self._check_specs(specs)
         self._check_names(specs)
+        self.faults += counted_twice(specs, self.roles.outcome, long=False)
+        self.faults += foreseen(specs, self.roles.outcome, self.roles.weights)
         if not len(self.frame):
             self._fault("", "the table has no row")
         self._stop()
@@ -119,16 +141,25 @@ class _Reader:
             self._fault(
                 self.roles.identifier, f"{gone} rows have no identifier; give each patient one"
             )
-        if double := int(values.dropna().duplicated().sum()):
+        # as text, since 1 and "1" are one patient wherever identifiers are sorted or written
+        if double := int(values.dropna().astype(str).duplicated().sum()):
             self._fault(
                 self.roles.identifier,
-                f"{double} rows repeat an identifier; a wide table has one row for each patient "
-                "(is it a long one?)",
+                f"{double} rows repeat an identifier, compared as text; a wide table has one row for "
+                "each patient (is it a long one?)",
             )
         return values.to_numpy(dtype=object)
 
+    def _plain(self, name: str, place: str) -> NDArray[Any] | None:
+        if np.issubdtype(getattr(self.frame[name].dtype, "type", object), np.complexfloating):
+            self._fault(place, "holds complex numbers; give real ones")
+            return None
+        return plain(self.frame[name])
+
     def _numbers(self, name: str, place: str) -> Floats | None:
-        values = plain(self.frame[name])
+        values = self._plain(name, place)
+        if values is None:
+            return None
         if values.dtype == object:
             self._fault(place, "must hold numbers, holds text")
             return None
@@ -165,10 +196,12 @@ class _Reader:
         return numbers
 
     def _stage(self, spec: HistorySpec) -> StageData | None:
-        columns = {name: plain(self.frame[spec.columns.get(name, name)]) for name in spec.variables}
-        action = self._actions(spec)
-        decided = self._decided(spec, columns, action)
         before = len(self.faults)
+        columns = self._columns(spec)
+        action = self._actions(spec)
+        if columns is None:
+            return None
+        decided = self._decided(spec, columns, action)
         self._check_columns(spec, columns, decided)
         feasible = self._feasible(spec, columns, decided)
         reward = self._reward(spec)
@@ -182,8 +215,25 @@ class _Reader:
             reward=reward, propensity=known,
         )  # fmt: skip
 
+    def _columns(self, spec: HistorySpec) -> Columns | None:
+        """Return the history as it is declared; None, with faults, where it is not."""
+        before = len(self.faults)
+        held: dict[str, NDArray[Any]] = {}
+        for name in spec.variables:
+            column = spec.columns.get(name, name)
+            values = self._plain(column, f"{spec.stage}.{column}")
+            if values is not None and name in self.roles.kinds:
+                values, problem = as_declared(
+                    values, self.roles.kinds[name], examples=column != self.roles.identifier
+                )
+                if problem:
+                    self._fault(f"{spec.stage}.{column}", problem)
+            if values is not None:
+                held[name] = values
+        return held if len(self.faults) == before else None
+
     def _actions(self, spec: HistorySpec) -> Ints:
-        labels = self.frame[spec.action_column]
+        labels = self.frame[spec.action_column].astype(object)
         places = labels.map({name: at for at, name in enumerate(spec.actions)})
         strange = labels[labels.notna() & places.isna()]
         if len(strange):
@@ -199,14 +249,23 @@ class _Reader:
         if spec.when is None:
             taken: Bools = action != NO_DECISION
             return taken
-        decided = self._holds(spec, "when", spec.when, columns)
-        if decided is None:
+        found = self._judged(spec, "when", spec.when, columns)
+        if found is None:
             return None
+        decided, unknown = found
+        if spec.stage in self.roles.present:
+            unknown = unknown & self.frame[self.roles.present[spec.stage]].to_numpy(dtype=np.bool_)
+        if doubtful := int(np.count_nonzero(unknown)):
+            self._fault(
+                f"{spec.stage}.when",
+                f"in {doubtful} rows a missing value leaves open whether there is a decision "
+                f"({spec.when}); complete it",
+            )
         place = f"{spec.stage}.{spec.action_column}"
         known = self.frame[spec.action_column].notna().to_numpy(dtype=np.bool_)
         if gone := int(np.count_nonzero(decided & ~known)):
             self._fault(place, f"{gone} rows have a decision here ({spec.when}) but no action")
-        if extra := int(np.count_nonzero(~decided & known)):
+        if extra := int(np.count_nonzero(~decided & ~unknown & known)):
             self._fault(place, f"{extra} rows hold an action but have no decision ({spec.when})")
         return decided
 
@@ -227,10 +286,10 @@ class _Reader:
             return None
         feasible = np.repeat(decided[:, None], len(spec.actions), axis=1)
         for name, text in spec.feasible.items():
-            mask = self._holds(spec, f"feasible.{name}", text, columns)
-            if mask is None:
+            found = self._judged(spec, f"feasible.{name}", text, columns)
+            if found is None:
                 return None
-            feasible[:, spec.place(name)] &= mask
+            feasible[:, spec.place(name)] &= found[0]
         if none := int(np.count_nonzero(decided & ~feasible.any(axis=1))):
             self._fault(spec.stage, f"no action is feasible in {none} rows that have a decision; "
                         "correct the criteria of its actions")  # fmt: skip
@@ -275,9 +334,11 @@ class _Reader:
             self._fault(place, f"the reward is missing in {gone} rows; complete it")
         return self.sign * numbers + 0.0
 
-    def _holds(self, spec: HistorySpec, what: str, text: str, columns: Columns) -> Bools | None:
+    def _judged(
+        self, spec: HistorySpec, what: str, text: str, columns: Columns
+    ) -> tuple[Bools, Bools] | None:
         try:
-            return holds(text, columns, len(self.frame), self.roles.kinds)
+            return judged(text, columns, len(self.frame), self.roles.kinds)
         except CriterionError as error:
             self._fault(f"{spec.stage}.{what}", str(error))
             return None

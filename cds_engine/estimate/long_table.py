@@ -1,24 +1,39 @@
 """A long table becomes a wide one: a column for each stage, under ``<column>@<stage>``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from cds_engine.errors import Fault, TrajectoriesError
+from cds_engine.estimate.column_roles import counted_twice, not_before
 from cds_engine.estimate.stage import HistorySpec
+
+
+class Widened(NamedTuple):
+    """A long table as a wide one.
+
+    Attributes:
+        frame: one row a patient.
+        specs: the specifications with its columns.
+        present: stage -> column that says who has a row of the stage.
+    """
+
+    frame: "pd.DataFrame"
+    specs: list[HistorySpec]
+    present: dict[str, str]
 
 
 def widened(
     frame: "pd.DataFrame", specs: Sequence[HistorySpec], *, outcome: str, stage: str,
     identifier: str, action: str, weights: str | None = None,
-) -> "tuple[pd.DataFrame, list[HistorySpec]]":  # fmt: skip
+) -> Widened:  # fmt: skip
     """Return one row a patient, and the specifications with the wide table's columns.
 
     Raises:
-        TrajectoriesError: if a column is not there, or rows are of no stage, twice of one, or of
-            nobody.
+        TrajectoriesError: if a column is not there, counts twice or holds what comes later, or
+            rows are of no stage, twice of one, or of nobody.
     """
     rewards = [(spec.stage, spec.reward) for spec in specs if spec.reward is not None]
     wanted = [("", name) for name in (identifier, stage, action, outcome, weights) if name]
@@ -27,22 +42,28 @@ def widened(
               "the long table has no such column; name the one that it has")
         for at, name in wanted + rewards if name not in frame
     ]  # fmt: skip
+    faults += counted_twice(specs, outcome, long=True)
+    faults += _foreseen(specs, action, weights)
     if faults:
         raise TrajectoriesError("the table", faults)
     at = _places(frame, specs, stage, identifier)
     tidy = frame.assign(**{_AT: at.astype(int)}).sort_values(_AT, kind="stable")
     groups = tidy.groupby(identifier, sort=False)
     wide = pd.DataFrame(index=pd.Index(pd.unique(frame[identifier]), name=identifier))
-    wide[outcome] = groups[outcome].last()
+    # of the last row as it stands: what an earlier stage held is no outcome where this is missing
+    latest = tidy.drop_duplicates(identifier, keep="last").set_index(identifier)
+    wide[outcome] = latest[outcome].reindex(wide.index)
     if weights is not None:
         wide[weights] = _constant(groups[weights], weights)
     known = [name for name in frame.columns if name not in {identifier, stage, action, outcome}]
-    renamed = []
+    renamed, present = [], {}
     for place, spec in enumerate(specs):
         upto = tidy[tidy[_AT] <= place].groupby(identifier, sort=False)[known].last()
         here = tidy[tidy[_AT] == place].set_index(identifier)
         for column in known:
             wide[f"{column}@{spec.stage}"] = upto[column].reindex(wide.index)
+        present[spec.stage] = f"{_ROW}@{spec.stage}"
+        wide[present[spec.stage]] = wide.index.isin(here.index)
         wide[f"{action}@{spec.stage}"] = here[action].reindex(wide.index)
         if spec.reward is not None:
             # who has no row at a stage had nothing to gain there; who has one must say what
@@ -50,10 +71,26 @@ def widened(
             gained = here[spec.reward].reindex(wide.index)
             wide[f"{spec.reward}@{spec.stage}"] = gained.mask(absent, 0.0)
         renamed.append(_renamed(spec, set(known), action))
-    return wide.reset_index(), renamed
+    return Widened(wide.reset_index(), renamed, present)
 
 
 _AT = "place of the stage"
+_ROW = "has a row"
+
+
+def _foreseen(specs: Sequence[HistorySpec], action: str, weights: str | None) -> Iterator[Fault]:
+    """Yield faults that the columns' new names would hide."""
+    for at, spec in enumerate(specs):
+        later = [one.stage for one in specs[at + 1 :]]
+        for variable in spec.variables:
+            column = spec.columns.get(variable, variable)
+            name, _, stage = column.partition("@")
+            if column == action:
+                yield not_before(spec.stage, column, f"the action of stage {spec.stage}")
+            elif weights is not None and name == weights:
+                yield not_before(spec.stage, column, "the sample weights")
+            elif stage in later and name != action:
+                yield not_before(spec.stage, column, f"of the later stage {stage}")
 
 
 def _renamed(spec: HistorySpec, known: set[str], action: str) -> HistorySpec:

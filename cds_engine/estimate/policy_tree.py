@@ -331,18 +331,18 @@ def _standard_error(values: Floats, weights: Floats) -> float:
 
 def _judged(tree: Tree, found: Found, choice: LeafChoice) -> Tree:
     """Return the tree with whether it is the best there is, and if not how far it may be off."""
-    open_ = bool(choice.free.any())
+    undecided = bool(choice.free.any())
     value, bound = found.value, found.bound
-    if open_:
+    if undecided:
         value, bound = max(value, choice.worth(tree)), bound + choice.slack()
     gap = max(bound - value, 0.0) / float(choice.weights.sum())
     more = f"a better tree could score at most {gap:.3g} a row more"
-    notes = [f"grown greedily: {more}"] if not found.exact and not open_ else []
-    if open_:
+    notes = [f"grown greedily: {more}"] if not found.exact and not undecided else []
+    if undecided:
         how = "" if found.exact else "grown greedily, and "
-        notes = [f"{how}searched with one order of what is advised where an action is not "
-                 f"feasible, while each leaf has its own: {more}"]  # fmt: skip
-    return replace(tree, exact=found.exact and not open_, gap=gap, notes=(*tree.notes, *notes))
+        how += "searched with one order of what is advised where an action is not feasible"
+        notes = [f"{how}, while each leaf has its own: {more}"]
+    return replace(tree, exact=found.exact and not undecided, gap=gap, notes=(*tree.notes, *notes))
 
 
 def _named(

@@ -42,6 +42,10 @@ class Trajectories:
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     outcome_name: str = "outcome"
 
+    def __post_init__(self) -> None:
+        if not len(self.weights):
+            object.__setattr__(self, "weights", np.ones(len(self.ids)))
+
     def __len__(self) -> int:
         """Return n."""
         return len(self.ids)
@@ -117,14 +121,16 @@ class Trajectories:
         Args:
             frame: the table.
             specs: one for each stage, in order of time.
-            outcome: the column with Y. Where stages have rewards, Y is the last reward, and what
-                is optimised is the sum of the stages' rewards and Y.
+            outcome: the column with Y. Where stages have rewards, what is optimised is the sum of
+                the stages' rewards and Y, which is then what comes after the last reward: no
+                reward's column can be the outcome's.
             better: whether larger or smaller outcomes are better.
             identifier: the column that identifies patients.
             weights: the column with sample weights.
             missing_outcomes: ``keep`` leaves NaN where the outcome is missing, for estimators that
                 weight; ``refuse`` counts and refuses them.
-            kinds: how variables are declared, for criteria; else taken from the columns. Numbers
+            kinds: how variables are declared, which their columns must then be; whole numbers 0
+                and 1 may stand for no and yes. Else taken from the columns. Numbers
                 are taken as they stand: round them first to the digits that are declared.
             unit: of the outcome, for reading.
 
@@ -132,14 +138,10 @@ class Trajectories:
             TrajectoriesError: with every fault: stage, column and count.
         """
         roles = Roles(outcome, identifier, weights, better, missing_outcomes == "keep", kinds or {})
-        found = read_wide(frame, specs, roles)
-        return cls(
-            found.ids, found.stages, found.outcome, better, found.weights, dict(roles.kinds),
-            f"{outcome} ({unit})" if unit else outcome,
-        )  # fmt: skip
+        return cls._read(frame, specs, roles, unit)
 
     @classmethod
-    def from_long(
+    def from_long(  # noqa: PLR0913 - likewise
         cls,
         frame: "pd.DataFrame",
         specs: Sequence[HistorySpec],
@@ -148,12 +150,17 @@ class Trajectories:
         stage: str = "stage",
         identifier: str = "id",
         action: str = "action",
-        **options: Any,
+        better: Better = "higher",
+        weights: str | None = None,
+        missing_outcomes: Literal["refuse", "keep"] = "refuse",
+        kinds: Mapping[str, Kind] | None = None,
+        unit: str = "",
     ) -> "Trajectories":
         """Read a table with one row for each patient and stage.
 
         A patient who has no decision at a stage may have no row there, and then has reward 0
-        there. The outcome is the latest that the patient's rows hold. Variables are taken from the
+        there. The outcome is that of the patient's last row; if it is missing there, it is missing.
+        Variables are taken from the
         row of their stage, or, if its column is empty there, from the patient's latest row before
         it. What an earlier stage held is called ``<column>@<stage>``: with ``columns={"first_sbp":
         "sbp@first", "first_action": "action@first"}`` both are variables of a later stage.
@@ -165,13 +172,29 @@ class Trajectories:
             stage: the column with the stage's name, or its number 1..K.
             identifier: the column that identifies patients.
             action: the column with the action taken.
-            **options: those of ``from_wide``.
+            better: as in ``from_wide``, like all that follow.
+            weights: likewise; the same in all rows of a patient.
+            missing_outcomes: likewise.
+            kinds: likewise.
+            unit: likewise.
 
         Raises:
             TrajectoriesError: with every fault: stage, column and count.
         """
-        wide, renamed = widened(
+        wide, renamed, present = widened(
             frame, specs, outcome=outcome, stage=stage, identifier=identifier, action=action,
-            weights=options.get("weights"),
+            weights=weights,
         )  # fmt: skip
-        return cls.from_wide(wide, renamed, outcome=outcome, identifier=identifier, **options)
+        roles = Roles(outcome, identifier, weights, better, missing_outcomes == "keep", kinds or {},
+                      present)  # fmt: skip
+        return cls._read(wide, renamed, roles, unit)
+
+    @classmethod
+    def _read(
+        cls, frame: "pd.DataFrame", specs: Sequence[HistorySpec], roles: Roles, unit: str
+    ) -> "Trajectories":
+        found = read_wide(frame, specs, roles)
+        return cls(
+            found.ids, found.stages, found.outcome, roles.better, found.weights,
+            dict(roles.kinds), f"{roles.outcome} ({unit})" if unit else roles.outcome,
+        )  # fmt: skip

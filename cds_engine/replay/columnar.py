@@ -1,8 +1,7 @@
 """All decision points of a shard are decided at once, and each as the scalar engine decides it.
 
-Histories are taken as columns and decided as columns. Whatever columns do not tell (why an input
-is missing where the rule asked for it, in which order a list names equal actions) is asked of
-``decide`` itself, once for each different state.
+Histories are taken as columns and decided as columns. What columns do not tell (which missing
+inputs an abstention is about) is asked of ``decide`` itself, once for each different state.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from cds_engine.bundle.model import DecisionList, RuleBundle
+from cds_engine.bundle.model import RuleBundle
 from cds_engine.criteria.syntax import IntegerForm
 from cds_engine.decide.decide import decide
 from cds_engine.decide.decision import ReasonCode
@@ -137,7 +136,6 @@ class _Deciding:
         self.as_of = laid.as_of
         self.histories = _taken(bundle, laid.table, laid.person, laid.as_of, laid.records)
         self.table = table_of_histories(self.histories)
-        self.ordered = {s.name for s in bundle.stages if isinstance(s.rule, DecisionList)}
 
     def decided(self) -> Decided:
         values: dict[str, list[Scalar | None]] = {}
@@ -203,15 +201,9 @@ class _Deciding:
         result.candidates += [fates[n].candidates for n in places]
         plain = [() if f.code is None else (str(f.code),) for f in fates]
         result.reasons += [plain[n] for n in places]
-        ask = np.array([self._must_ask(fate) for fate in fates], dtype=np.bool_)
+        ask = np.array([_asks(fate) for fate in fates], dtype=np.bool_)
         if fates and ask.any():
             self._ask(result, np.flatnonzero(ask[numbers]).tolist())
-
-    def _must_ask(self, fate: Fate) -> bool:
-        """Say whether a fate leaves open what the reasons or the order of the candidates are."""
-        if fate.code is None:
-            return len(fate.candidates) > 1 and fate.stage in self.ordered
-        return fate.code not in _NEVER_ABOUT_INPUTS | _OUT_OF_DATE
 
     def _ask(self, result: Decided, rows: Sequence[int]) -> None:
         """Ask ``decide`` for the words, once for each different state."""
@@ -220,7 +212,7 @@ class _Deciding:
             column for name in names for column in (result.values[name], result.states[name])
         ]
         spans = [(n, found.spans) for n, found in self.histories.columns.items() if found.spans]
-        known: dict[object, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        known: dict[object, tuple[str, ...]] = {}
         for row in rows:
             key = (
                 tuple([column[row] for column in columns]),
@@ -229,16 +221,14 @@ class _Deciding:
             words = known.get(key)
             if words is None:
                 words = known[key] = self._words(row)
-            result.candidates[row], result.reasons[row] = words
+            result.reasons[row] = words
 
-    def _words(self, row: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        findings = {n: _finding(found.at(row), found, row) for n, found in self._columns()}
+    def _words(self, row: int) -> tuple[str, ...]:
+        findings = {
+            n: _finding(found.at(row), found, row) for n, found in self.histories.columns.items()
+        }
         died = bool(self.histories.deceased[row])
-        decision = decide(self.bundle, History(int(self.as_of[row]), findings, died))
-        return decision.candidates, reasons_of(decision)
-
-    def _columns(self) -> Sequence[tuple[str, Findings]]:
-        return tuple(self.histories.columns.items())
+        return reasons_of(decide(self.bundle, History(int(self.as_of[row]), findings, died)))
 
     def _out_of_date(self) -> dict[ReasonCode, "np.ndarray[tuple[int], np.dtype[np.bool_]]"]:
         """Return which rows are outside the version's own dates; ``decide`` says it of each day."""
@@ -251,6 +241,11 @@ class _Deciding:
             return {}
         told = codes[place]
         return {code: told == code for code in _OUT_OF_DATE if (codes == code).any()}
+
+
+def _asks(fate: Fate) -> bool:
+    """Say whether a fate leaves open which variables the reasons name."""
+    return fate.code is not None and fate.code not in _NEVER_ABOUT_INPUTS | _OUT_OF_DATE
 
 
 def _dated(bundle: RuleBundle, as_of: Instant) -> ReasonCode | None:

@@ -1,4 +1,4 @@
-"""Through real files: a simulated cohort as FHIR is replayed, and the value told is the true one."""
+"""Through real files: a simulated cohort is replayed, and the value told is the true one."""
 
 import json
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_the_value_from_a_fhir_export_is_the_true_one(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_clinicians_saw_and_no_record_holds_makes_it_wrong(tmp_path: Path) -> None:
     hidden = 1.0
-    write_ndjson(world_patients(a_world(hidden).draw(N, 7)), tmp_path / "data")
+    write_ndjson(world_patients(a_world(hidden).draw(2 * N, 7)), tmp_path / "data")
     figures = replayed(tmp_path / "data", tmp_path / "out")
     found = errors(figures, hidden)
     assert abs(found["difference"]) > 3

@@ -32,6 +32,8 @@ DECISIONS = "decisions.parquet"
 REJECTS = "rejects.ndjson"
 VOCABULARY = "vocabulary.json"
 MANIFEST = "manifest.json"
+ANSWERS = ("figures.json", "report.html")
+"""What ``cds_adapters.report.answers`` makes of the table."""
 WORK = ".cds-engine-work"
 
 _Told = TypeVar("_Told")
@@ -150,7 +152,7 @@ def _prepare(request: ReplayRequest, export: Export, job: Job) -> None:
         job.work.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             write_whole(path, plan)
-        for name in (MANIFEST, DECISIONS):
+        for name in (MANIFEST, DECISIONS, *ANSWERS):
             (request.out / name).unlink(missing_ok=True)
     except OSError as fault:
         raise BulkError(

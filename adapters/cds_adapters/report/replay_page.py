@@ -14,6 +14,7 @@ Figures = Mapping[str, Any]
 LISTED = 100
 """How many flips the page lists one by one; ``figures.json`` lists them all."""
 
+_UNTOLD: dict[str, Any] = {"warnings": [], "settings": {}, "data": ""}
 REASONS = {
     "missing": "An input is missing", "stale": "An input is too old",
     "out-of-range": "An input is not believable", "unit-unknown": "An input has no usable unit",
@@ -46,7 +47,7 @@ def replay_page(figures: Figures, service: Callable[[str, str], str] | None = No
 
     labels = figures["bundle"]["actions"] | (figures["against"] or {}).get("actions", {}) | OTHER
     return page(
-        "replay.html", figures=figures, outcome=charts.outcome_words(figures), link=link,
+        "replay.html", figures=figures, run=_UNTOLD | figures["run"], outcome=charts.outcome_words(figures), link=link,
         anchors=told, labels=labels, tables=charts.tables(figures), first=_first(figures),
         flips=flips_view(figures["flips"], labels, figures["bundle"]["stages"]),
         listed=LISTED, number=number, count=count,

@@ -90,7 +90,11 @@ class ReplayPages:
         """List the runs."""
         rows = []
         for name in self.folder.names():
-            figures = figures_in(self.folder.find(name))
+            try:
+                figures = figures_in(self.folder.find(name))
+            except PageError as error:
+                rows.append({"name": name, "fault": error.text})
+                continue
             rows.append({"name": name, "bundle": figures["bundle"], "against": figures["against"],
                          "decisions": figures["funnel"][0]["decisions"],
                          "data": figures["run"].get("data", "")})  # fmt: skip

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,7 +102,7 @@ def test_line_by_line_and_in_blocks_come_to_the_same_bytes(
     data = export(tmp_path / "data", 14, tuple(MESSES))
     if damaged:
         data = write(tmp_path / "damaged", dict(_damaged(data)))
-    settings = {"settings": AT_END, "max_damaged": 1.0}
+    settings: dict[str, Any] = {"settings": AT_END, "max_damaged": 1.0}
     run(data, tmp_path / "blocks", **settings)
     monkeypatch.setattr(scan, "look_at", _one_by_one)
     run(data, tmp_path / "lines", **settings)

@@ -11,10 +11,9 @@ from builders.command_line import run_process
 from builders.replays import COMPLETE, RULES, bundle_files, bundles, export, rows_of, run, write
 from builders.spark_cluster import a_master, settings, workers
 
-from cds_adapters.bulk import sparkstart
+from cds_adapters.bulk import spark, sparkstart
 from cds_adapters.bulk.run import WORK
 from cds_adapters.bulk.sources import BulkError
-from cds_adapters.bulk.spark import WAVE
 from cds_adapters.bulk.sparkstart import SparkError
 
 pytestmark = pytest.mark.spark
@@ -110,28 +109,31 @@ def one_machine(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 def test_two_cores_of_spark_come_to_the_same_bytes(
     data: Path, one_machine: dict[str, bytes], tmp_path: Path
 ) -> None:
-    run(data, tmp_path / "out", shards=5, master=TWO_CORES, **versions())
+    run(data, tmp_path / "out", shards=2, master=TWO_CORES, **versions())
     assert outputs(tmp_path / "out") == one_machine
     assert not (tmp_path / "out" / WORK).exists()
 
 
 def test_shards_that_are_done_are_not_done_again(
-    data: Path, one_machine: dict[str, bytes], tmp_path: Path
+    data: Path,
+    one_machine: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    first_wave = 2 * WAVE
+    monkeypatch.setattr(spark, "WAVE", 1)
 
     def stop(step: str, done: int, _total: int) -> None:
-        if step == "deciding" and done == first_wave:
+        if step == "deciding" and done == 2:
             raise KeyboardInterrupt
 
     steps: list[tuple[str, int]] = []
-    given = {"shards": first_wave + 2, "master": TWO_CORES, **versions()}
+    given = {"shards": 4, "master": TWO_CORES, **versions()}
     with pytest.raises(KeyboardInterrupt):
         run(data, tmp_path / "out", progress=stop, **given)
     assert not (tmp_path / "out" / "manifest.json").exists()
     run(data, tmp_path / "out", progress=lambda step, done, _: steps.append((step, done)), **given)
     done = [done for step, done in steps if step == "deciding"]
-    assert done == [first_wave, first_wave + 1, first_wave + 2]
+    assert done == [2, 3, 4]
     assert outputs(tmp_path / "out") == one_machine
 
 

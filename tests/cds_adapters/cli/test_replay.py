@@ -4,10 +4,9 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
-from types import ModuleType
 
 import pyarrow.parquet as pq
 import pytest
@@ -137,7 +136,7 @@ def test_a_difference_found_by_the_second_check_is_a_finding(
             decided.outcome = ["no_change"] * len(decided.outcome)
             return decided
 
-    monkeypatch.setattr(module, "ENGINES", {"scalar": Lying})
+    monkeypatch.setattr(module, "ENGINES", dict.fromkeys(module.ENGINES, Lying))
     said = cohort(data, tmp_path / "out", "--recheck", "1")
     assert said.code == 1
     assert "rows are decided otherwise by the scalar evaluator: report this fault" in said.err
@@ -152,17 +151,14 @@ def test_without_its_extra_it_says_what_to_install(
     assert "this needs pyarrow, which is not installed; install the extra: pip install" in said.err
 
 
-def test_figures_are_made_from_what_was_written_where_there_is_what_makes_them(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[Path] = []
-    answers = ModuleType("answers_of_a_test")
-    answers.write_answers = seen.append  # type: ignore[attr-defined]
-    answers.__spec__ = object()  # type: ignore[assignment]
-    monkeypatch.setitem(sys.modules, "answers_of_a_test", answers)
-    monkeypatch.setattr("cds_adapters.cli.replay.ANSWERS", "answers_of_a_test")
-    run("replay", data, "--bundle", FOLDER, "--out", tmp_path / "out", *complete())
-    assert seen == [tmp_path / "out"]
+def test_replay_answers_beside_the_table_and_says_where(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    said = run("replay", data, "--bundle", FOLDER, "--out", out, *complete())
+    assert f"The answers are in {out / 'report.html'}" in " ".join(said.out.split())
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert {"figures.json", "report.html", "decisions.parquet"} <= set(manifest["outputs"])
+    for name, digest in manifest["outputs"].items():
+        assert digest == f"sha256:{sha256((out / name).read_bytes()).hexdigest()}", name
 
 
 def _in_a_terminal(arguments: list[str]) -> str:

@@ -41,6 +41,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
     serve = ("serve", "--port", port, "--database", database, "--allow-as-of")
     with log.open("w") as stderr, started(*serve, stderr=stderr) as process:
         wait_until_ready(url, process)
+        with httpx.Client(base_url=url, trust_env=False) as client:
+            ask(client)  # at least one, whichever of the tests below run in this worker
         yield url, database
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=20)

@@ -29,7 +29,7 @@ def test_every_link_within_the_page_leads_to_a_part_of_it(figures: Json) -> None
     page = read_page(replay_page(figures))
     ids = [one.attributes["id"] for one in page.all() if "id" in one.attributes]
     assert len(ids) == len(set(ids))
-    links = [one.attributes["href"] for one in page.all("a")]
+    links = [one.attributes["href"] for one in page.find("a")]
     assert {one[1:] for one in links} <= set(ids)
     assert sum(one.startswith("#patient-") for one in links) >= 4
 
@@ -37,10 +37,10 @@ def test_every_link_within_the_page_leads_to_a_part_of_it(figures: Json) -> None
 def test_every_picture_has_its_table_and_nothing_is_fetched(figures: Json) -> None:
     text = replay_page(figures)
     page = read_page(text)
-    for figure in page.all("figure"):
-        assert list(figure.all("svg"))
-        assert list(figure.all("table"))
-    assert len(list(page.all("figure"))) >= 10
+    for figure in page.find("figure"):
+        assert figure.find("svg")
+        assert figure.find("table")
+    assert len(page.find("figure")) >= 10
     assert "<script" not in text
     assert not [one for one in page.all() if "src" in one.attributes]
 
@@ -74,10 +74,12 @@ def test_there_is_a_page_where_there_is_no_answer(how: str) -> None:
     if how == "none":
         frame = frame.iloc[:0]
     elif how == "nobody":
-        frame = frame.assign(**{"decision.outcome": "not_applicable", "decision.stage": None,
-                                "decision.action": None, "decision.code": "out-of-population"})  # fmt: skip
+        frame[["decision.stage", "decision.action"]] = None
+        frame["decision.outcome"] = "not_applicable"
+        frame["decision.code"] = "out-of-population"
     elif how == "unobserved":
-        frame = frame.assign(**{"outcome.value": np.nan, "outcome.state": "pending"})
+        frame["outcome.value"] = np.nan
+        frame["outcome.state"] = "pending"
     figures = figures_of(frame, bundle)
     said = (
         figures["empty"] or figures["value"]["refused"] or figures["value"]["regimes"][0]["refused"]

@@ -1,12 +1,14 @@
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from builders.cohorts import HIGH_HIGH, LOW_LOW, TAILORED, Above, a_cohort, a_table, truth
 from scipy.stats import norm
 
 from cds_engine.errors import EstimationError
-from cds_engine.estimate.comparison import fixed_regimes, value_table
+from cds_engine.estimate.comparison import fixed_regimes, most_followed, value_table
 from cds_engine.estimate.crude import observed_value
 from cds_engine.estimate.doubly_robust import dr_value
 from cds_engine.estimate.g_formula import g_formula_value
@@ -91,14 +93,65 @@ def test_stages_with_other_actions_give_every_sequence_once() -> None:
     assert list(fixed_regimes(t)) == ["low > gym", "low > rest", "high > gym", "high > rest"]
 
 
-def test_too_many_sequences_are_refused() -> None:
-    t = a_cohort(100)
-    first, second = t.stages
-    many = replace(first.spec, actions=tuple(f"a{i}" for i in range(40)))
-    wide = np.ones((100, 40), dtype=bool)
-    t = replace(t, stages=(replace(first, spec=many, feasible=wide), second))
-    with pytest.raises(EstimationError, match="there are 80 sequences of actions, too many"):
-        fixed_regimes(t)
+def many_sequences(n: int = 3000) -> Trajectories:
+    """Return a cohort with twelve first actions and eight second ones, the first taken most."""
+    rng = np.random.default_rng(4)
+    first = np.minimum(rng.geometric(0.2, n) - 1, 11)
+    second = np.minimum(rng.geometric(0.3, n) - 1, 7)
+    first[:12], second[:8] = np.arange(12), np.arange(8)
+    frame = pd.DataFrame({
+        "id": np.arange(n), "x": rng.normal(size=n), "y": rng.normal(size=n),
+        "action_s1": [f"a{at:02d}" for at in first], "action_s2": [f"b{at}" for at in second],
+    })  # fmt: skip
+    specs = [
+        HistorySpec(stage="s1", variables=("x",), actions=tuple(f"a{at:02d}" for at in range(12))),
+        HistorySpec(stage="s2", variables=("x",), actions=tuple(f"b{at}" for at in range(8)),
+                    feasible={"b0": "x > -9"}),
+    ]  # fmt: skip
+    return Trajectories.from_wide(frame, specs, outcome="y")
+
+
+def test_of_too_many_sequences_those_most_followed_are_kept() -> None:
+    t = many_sequences()
+    taken = list(zip(*(h.action.tolist() for h in t.stages), strict=True))
+    count = Counter(f"a{one:02d} > b{other}" for one, other in taken)
+    kept = fixed_regimes(t)
+    most = sorted(count.values(), reverse=True)[:64]
+    assert len(count) > 64
+    assert [count[label] for label in kept] == most
+    [note] = kept.notes
+    assert note.startswith("of 96 fixed regimes only the 64 that most followed were valued; the")
+
+
+def test_rows_without_weight_follow_nothing() -> None:
+    t = many_sequences()
+    weights = np.where(t.stages[0].action == 3, 1.0, 0.0)
+    kept = fixed_regimes(replace(t, weights=weights))
+    assert kept
+    assert {label.split(" > ")[0] for label in kept} == {"a03"}
+
+
+def test_the_table_says_which_fixed_regimes_were_left_out() -> None:
+    t = a_cohort(300)
+    rules = dict.fromkeys((f"often {at}" for at in range(64)), (Always("high"), Always("low")))
+    rules["rare"] = (Always("low"), Always("low"))
+    followers = dr_value(t, rules["rare"]).followers
+    assert 0 < followers < dr_value(t, rules["often 0"]).followers
+    kept = most_followed(t, {"rare": rules["rare"], **rules})
+    assert "rare" not in kept
+    table = value_table(t, {}, fixed=rules, n_folds=2)
+    assert len(table.rows) == 65
+    assert "of 65 fixed regimes only the 64 that most followed" in table.notes[0]
+    assert value_table(t, {}, n_folds=2).notes == ()
+
+
+def test_a_regime_whose_followers_weigh_nothing_has_no_crude_mean() -> None:
+    t = a_cohort(400)
+    low = (t.stages[0].action == 0) & (t.stages[1].action == 0)
+    half = [np.full((400, 2), 0.5)] * 2
+    t = replace(t, weights=np.where(low, 0.0, 1.0))
+    table = value_table(t, {}, propensity=half, n_folds=2)
+    assert [row.crude is None for row in table.rows] == [True, False, False]
 
 
 def test_labels_are_each_used_once_and_known() -> None:

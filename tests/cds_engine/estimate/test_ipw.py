@@ -293,3 +293,12 @@ def test_the_order_of_rows_changes_nothing() -> None:
     other = ipw_value(t.take(order), TAILORED, missing="weight")
     assert other.estimate == pytest.approx(one.estimate, rel=1e-9)
     assert other.standard_error == pytest.approx(one.standard_error, rel=1e-9)
+
+
+def test_followers_without_weight_stand_for_nobody() -> None:
+    t = a_cohort(100)
+    both = (t.stages[0].action == 1) & (t.stages[1].action == 1)
+    weightless = replace(t, weights=np.where(both, 0.0, 1.0))
+    half = [np.full((100, 2), 0.5)] * 2
+    with pytest.raises(EstimationError, match=rf"the {both.sum()} who followed it .* weight of 0"):
+        ipw_value(weightless, HIGH_HIGH, propensity=half)

@@ -10,6 +10,7 @@ from builders.trials import FIRST, SECOND, a_table, read
 
 from cds_engine.errors import TrajectoriesError
 from cds_engine.estimate.trajectories import HistorySpec, Trajectories
+from cds_engine.vocabulary.kind import Kind
 
 LONG_FIRST = replace(FIRST, action="")
 LONG_SECOND = replace(
@@ -125,3 +126,50 @@ def test_a_reward_missing_in_a_row_is_refused() -> None:
     table.loc[0, "gain"] = np.nan
     with pytest.raises(TrajectoriesError, match="gain@first: the reward is missing in 1 rows"):
         read_long(table, (replace(LONG_FIRST, reward="gain"), LONG_SECOND))
+
+
+def test_an_outcome_missing_in_the_last_row_is_missing() -> None:
+    table = a_long_table()
+    table["drop"] = table["drop"].fillna(99.0)
+    gone = (table["id"] == "p3") & (table["stage"] == "second")
+    table.loc[gone, "drop"] = np.nan
+    with pytest.raises(TrajectoriesError, match="drop: the outcome is missing in 1 of 10 rows"):
+        read_long(table)
+    found = read_long(table, missing_outcomes="keep")
+    assert found.observed.tolist() == [one != "p3" for one in found.ids]
+
+
+def test_a_reward_that_is_the_outcome_is_refused_although_stages_share_its_column() -> None:
+    specs = (replace(LONG_FIRST, reward="drop"), replace(LONG_SECOND, reward="drop"))
+    with pytest.raises(TrajectoriesError, match=r"2 faults:\n.*first\.drop: is the stage's rewa"):
+        read_long(a_long_table(), specs)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        pytest.param("drop", "first.drop: is the outcome"),
+        pytest.param("action", "first.action: is the action of stage first"),
+        pytest.param("action@first", "first.action@first: is the action of stage first"),
+        pytest.param("action@second", "first.action@second: is the action of stage second"),
+        pytest.param("sbp@second", "first.sbp@second: is of the later stage second"),
+        pytest.param("share", "first.share: is the sample weights"),
+        pytest.param("gain", "first.gain@first: is the reward of stage first"),
+    ],
+)
+def test_no_history_holds_what_comes_after_its_decision(column: str, message: str) -> None:
+    first = replace(LONG_FIRST, variables=("more",), columns={"more": column}, reward="gain")
+    table = a_long_table().assign(share=1.0, gain=1.0)
+    with pytest.raises(TrajectoriesError, match=message):
+        read_long(table, (first, LONG_SECOND), weights="share")
+
+
+def test_who_has_no_row_at_a_stage_needs_no_value_to_have_no_decision() -> None:
+    kinds = {"responder": Kind("boolean", "responder")}
+    table = a_long_table().drop(columns="drop").merge(a_table()[["id", "drop"]])
+    gone = table["id"].isin(["p6", "p7"]) & (table["stage"] == "second")
+    found = read_long(table[~gone], kinds=kinds)
+    assert found.stages[1].decided.tolist() == (~a_table()["responder"]).tolist()
+    table.loc[gone, "responder"] = None
+    with pytest.raises(TrajectoriesError, match=r"second\.when: in 2 rows a missing value leaves"):
+        read_long(table, kinds=kinds)

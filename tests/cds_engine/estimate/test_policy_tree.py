@@ -1,12 +1,15 @@
 """A policy tree is the tree with the largest doubly robust value, and advises what is feasible."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from builders.cohorts import Above, a_cohort, truth
+from builders.trials import stage_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -22,7 +25,9 @@ from cds_engine.estimate.policy_tree import IN_SAMPLE, PolicyTree
 from cds_engine.estimate.rule import NO_DECISION, Always, advised
 from cds_engine.estimate.stage import HistorySpec
 from cds_engine.estimate.trajectories import Trajectories
-from cds_engine.estimate.tree import Benefit, Leaf, Split, Tree
+from cds_engine.estimate.tree import Benefit, Leaf, Split, Tree, candidates
+from cds_engine.estimate.tree_leaves import LeafChoice
+from cds_engine.estimate.tree_search import search_tree
 from cds_engine.vocabulary.kind import Kind
 
 THREE = ("usual", "glp1", "sglt2")
@@ -50,12 +55,19 @@ def one_stage(n: int = 1500, seed: int = 1, **changes: Any) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def read(frame: pd.DataFrame, **options: Any) -> Trajectories:
-    spec = HistorySpec(
-        stage="start", variables=("hba1c", "frail", "egfr", "sex"), actions=THREE,
-        feasible={"sglt2": "egfr >= 45"},
-    )  # fmt: skip
-    return Trajectories.from_wide(frame, [spec], outcome="y", **options)
+SPEC = HistorySpec(
+    stage="start", variables=("hba1c", "frail", "egfr", "sex"), actions=THREE,
+    feasible={"sglt2": "egfr >= 45"},
+)  # fmt: skip
+TWO_BARRED = replace(SPEC, feasible={"sglt2": "egfr >= 45", "glp1": "not frail or egfr < 70"})
+ONE_BARRED = replace(SPEC, actions=("usual", "sglt2"))
+
+
+def read(frame: pd.DataFrame, specs: HistorySpec = SPEC, **options: Any) -> Trajectories:
+    if specs is TWO_BARRED:
+        barred = frame["frail"] & (frame["egfr"] >= 70) & (frame["action_start"] == "glp1")
+        frame = frame.assign(action_start=frame["action_start"].mask(barred, "usual"))
+    return Trajectories.from_wide(frame, [specs], outcome="y", **options)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +90,6 @@ def test_the_tree_of_the_world_is_found(fitted: PolicyTree) -> None:
     assert isinstance(root.below, Split)
     assert (root.below.criterion, root.below.opposite) == ("frail", "not frail")
     assert [leaf.action for leaf in tree.leaves()] == ["glp1", "sglt2", "usual"]
-    assert tree.exact
     assert tree.depth == 2
 
 
@@ -91,6 +102,79 @@ def test_where_an_action_is_not_feasible_the_next_best_is_advised(
     assert barred.any()
     assert tree.leaves()[1].instead == ("usual",)
     assert (places[barred] == THREE.index("usual")).all()
+
+
+def a_choice(t: Trajectories, tree: Tree, gamma: Any, **changed: Any) -> float:
+    """Return the sum of the scores if the leaf at ``at`` were another one."""
+    leaves = list(tree.leaves())
+    if changed:
+        at = changed.pop("at")
+        leaves[at] = replace(leaves[at], **changed)
+    places = tree.with_leaves(iter(leaves))(t.stages[0])
+    return float(gamma[np.arange(len(t)), places].sum())
+
+
+def orders(action: str) -> Iterator[tuple[str, ...]]:
+    return permutations(one for one in THREE if one != action)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_leaf_could_do_better_with_another_action_and_order(seed: int) -> None:
+    t = read(one_stage(500, seed=seed), specs=TWO_BARRED)
+    fitted = PolicyTree(min_leaf=1, min_arm=0, folds=2).fit(t)
+    [tree], [gamma] = fitted.trees_, fitted.scores_
+    found = a_choice(t, tree, gamma)
+    for at in range(len(tree.leaves())):
+        for action in THREE:
+            for order in orders(action):
+                other = a_choice(t, tree, gamma, at=at, action=action, instead=order)
+                assert other <= found + 1e-9
+
+
+def test_a_leaf_keeps_its_action_where_another_lacks_the_evidence() -> None:
+    spec = replace(TWO_BARRED, actions=("a", "b", "c"), feasible={"a": "x > 1", "b": "x > 0"})
+    x = np.repeat([0.0, 1.0, 2.0], 4)
+    h = stage_data(spec, {"x": x}, [2, 2, 2, 2, 1, 2, 2, 2, 0, 1, 2, 2])
+    h = replace(h, feasible=np.column_stack([x > 1, x > 0, x > -1]))
+    scores = np.where(h.feasible, [1.0, 3.0, 0.0], np.nan)
+    choice = LeafChoice(h, scores, np.ones(12), [("c",), ("c",), ()], 1, 2)
+    assert choice.settled(Tree("start", Leaf("a", ("c",)))).leaves()[0].action == "b"
+    scarce = replace(choice, min_arm=3)
+    assert scarce.settled(Tree("start", Leaf("a", ("c",)))).leaves() == (Leaf("a", ("b", "c")),)
+
+
+def test_leaves_that_come_to_advise_the_same_are_one() -> None:
+    h = stage_data(replace(TWO_BARRED, actions=("a", "b"), feasible={"a": "x > 0"}),
+                   {"x": np.arange(4.0)}, [1, 0, 1, 0])  # fmt: skip
+    h = replace(h, feasible=np.array([[False, True]] + [[True, True]] * 3))
+    choice = LeafChoice(h, np.ones((4, 2)), np.ones(4), [("b",), ()], 1, 0)
+    split = Tree("start", Split("x", 2.0, Leaf("b"), Leaf("b")))
+    assert choice.settled(split).root == Leaf("b")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_tree_with_an_order_to_choose_says_how_much_a_better_one_could_gain(seed: int) -> None:
+    t = read(one_stage(300, seed=seed), specs=TWO_BARRED)
+    fitted = PolicyTree(min_leaf=1, min_arm=0, folds=2).fit(t)
+    [tree], [gamma], [h] = fitted.trees_, fitted.scores_, t.stages
+    assert not tree.exact
+    assert f"at most {tree.gap:.3g} a row more" in tree.notes[0]
+    assert "searched with one order of what is advised where an action is not feasible" in str(tree)
+    every = [Always(one, order)(h) for one in THREE for order in orders(one)]
+    worth = np.column_stack([gamma[np.arange(300), places] for places in every])
+    best = search_tree(candidates(h, h.spec.variables, {})[1], worth).value
+    assert a_choice(t, tree, gamma) <= best + 1e-6
+    assert best <= a_choice(t, tree, gamma) + tree.gap * 300 + 1e-6
+
+
+def test_a_tree_is_exact_where_nobody_lacks_an_action_or_only_one_is_left() -> None:
+    frame = one_stage(400)
+    free = frame.assign(egfr=frame["egfr"].abs() + 45)
+    [tree] = PolicyTree(depth=1).fit(read(free)).trees_
+    assert (tree.exact, tree.gap, tree.notes) == (True, 0.0, (IN_SAMPLE,))
+    two = frame[frame["action_start"] != "glp1"]
+    [tree] = PolicyTree(depth=1).fit(read(two, specs=ONE_BARRED)).trees_
+    assert (tree.exact, tree.gap) == (True, 0.0)
 
 
 def test_the_leaves_count_their_rows_and_compare_their_action(

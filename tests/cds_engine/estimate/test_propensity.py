@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from cds_engine.errors import EstimationError
 from cds_engine.estimate.folds import folds_of
+from cds_engine.estimate.history_matrix import HistoryMatrix
 from cds_engine.estimate.propensity import cross_fit_propensity, fit_propensity, learn_propensity
 from cds_engine.estimate.stage import HistorySpec, StageData
 from cds_engine.estimate.trajectories import Trajectories
@@ -228,3 +230,19 @@ def test_a_missing_value_in_a_decided_row_is_refused() -> None:
     with pytest.raises(EstimationError, match="stage first: 4 rows that have a decision lack"):
         fit_propensity(StageData(spec=h.spec, columns=gaps, decided=h.decided, action=h.action,
                                  feasible=h.feasible, reward=h.reward))  # fmt: skip
+
+
+def test_without_variables_propensities_are_shares() -> None:
+    h = a_cohort(200).stages[0]
+    bare = replace(h, spec=replace(h.spec, variables=()), columns={})
+    shares = np.bincount(h.action) / 200
+    assert HistoryMatrix.of(bare)(bare).shape == (200, 0)
+    np.testing.assert_allclose(fit_propensity(bare), np.tile(shares, (200, 1)), rtol=1e-6)
+
+
+def test_of_many_variables_that_lack_a_value_five_are_named() -> None:
+    h = a_cohort(50).stages[0]
+    many = {f"x{at}": np.full(50, np.nan) for at in range(8)}
+    broken = replace(h, spec=replace(h.spec, variables=tuple(many)), columns=many)
+    with pytest.raises(EstimationError, match="in one of x0, x1, x2, x3, x4 and 3 more; complete"):
+        fit_propensity(broken)

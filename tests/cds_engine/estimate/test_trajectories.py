@@ -257,3 +257,137 @@ def test_the_same_names_can_be_read_from_other_columns() -> None:
     found: Trajectories = read(table, (FIRST, second))
     assert found.stages[1].columns["sbp_later"].tolist() == a_table()["sbp_later"].tolist()
     assert len(SPECS) == len(found.stages)
+
+
+@pytest.mark.parametrize(
+    ("specs", "message"),
+    [
+        pytest.param((FIRST, replace(SECOND, reward="drop")),
+                     r"second\.drop: is the stage's reward and the outcome, .* count twice",
+                     id="the last reward is the outcome"),
+        pytest.param((replace(FIRST, reward="egfr"), replace(SECOND, reward="egfr")),
+                     r"second\.egfr: is the reward of stage first too, .* count twice",
+                     id="two stages have one reward"),
+    ],
+)  # fmt: skip
+def test_nothing_is_counted_twice(specs: tuple[HistorySpec, ...], message: str) -> None:
+    with pytest.raises(TrajectoriesError, match=message):
+        read(a_table(), specs)
+
+
+def reads(column: str) -> tuple[HistorySpec, ...]:
+    """Return stages with rewards, the first of which reads a further column."""
+    first = replace(FIRST, variables=("sbp", "more"), columns={"more": column}, reward="gain")
+    return (first, replace(SECOND, reward="later_gain"))
+
+
+@pytest.mark.parametrize(
+    ("column", "what"),
+    [
+        pytest.param("drop", "the outcome"),
+        pytest.param("share", "the sample weights"),
+        pytest.param("first_action", "the action of stage first"),
+        pytest.param("second_action", "the action of stage second"),
+        pytest.param("gain", "the reward of stage first"),
+        pytest.param("later_gain", "the reward of stage second"),
+    ],
+)
+def test_no_history_holds_what_comes_after_its_decision(column: str, what: str) -> None:
+    table = a_table(gain=1.0, later_gain=2.0, share=1.0)
+    with pytest.raises(TrajectoriesError, match=rf"1 fault:\n  - first\.{column}: is {what}, whi"):
+        read(table, reads(column), weights="share")
+    later = replace(SECOND, variables=(*SECOND.variables, "gain"))
+    assert read(table, (replace(FIRST, reward="gain"), later)).stages[1].columns["gain"].all()
+
+
+KINDS = {"responder": Kind("boolean", "responder"), "egfr": Kind("number", "eGFR"),
+         "sex": Kind("label", "sex")}  # fmt: skip
+
+
+def test_a_decision_that_cannot_be_judged_is_counted() -> None:
+    table = _with("responder", 6, None)
+    with pytest.raises(
+        TrajectoriesError, match=r"1 fault:\n  - second\.when: in 1 rows a missing v"
+    ):
+        read(table, kinds=KINDS)
+    table = _with("responder", 2, None)
+    with pytest.raises(TrajectoriesError) as caught:
+        read(table, kinds=KINDS)
+    assert [fault.place for fault in caught.value.faults] == ["second.when"]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        pytest.param("responder", ["no"] * 6 + ["yes"] * 2 + ["no"] * 2,
+                     r"second\.responder: 10 of 10 values are not yes or no \(true and false, or 1 "
+                     r"and 0\), as responder is declared \(such as 'no', 'yes'\); correct",
+                     id="words for yes and no"),
+        pytest.param("responder", [0, 0, 0, 0, 0, 0, 2, 2, 0, 0],
+                     r"responder: 2 of 10 values are not yes or no .* \(such as 2\)",
+                     id="another number for yes"),
+        pytest.param("egfr", ["51 mg", "49 mg", "7 mg", None, "n/a", "n/a", 12, 11, 10, 9],
+                     r"second\.egfr: 5 of 10 values are not numbers, as eGFR is declared "
+                     r"\(such as '## mg', 'n/a', '# mg'\)", id="text among numbers"),
+        pytest.param("egfr", [True] * 10, r"egfr: 10 of 10 values are not numbers, .* as True\)",
+                     id="yes or no for a number"),
+        pytest.param("sex", range(10), "first.sex: 10 of 10 values are not labels",
+                     id="numbers for labels"),
+        pytest.param("egfr", ["wrote a long story of 12 words"] * 10,
+                     r"\(such as 'wrote a long\.\.\.'\)", id="long text is cut"),
+    ],
+)  # fmt: skip
+def test_a_column_that_is_not_as_declared_is_told_with_its_form(
+    column: str, values: Any, message: str
+) -> None:
+    with pytest.raises(TrajectoriesError, match=message):
+        read(a_table(**{column: pd.Series(values, dtype=object)}), kinds=KINDS)
+
+
+def test_of_many_wrong_forms_three_are_shown_and_never_an_identifier() -> None:
+    words = [f"{'x' * at}!" for at in range(10)]
+    with pytest.raises(TrajectoriesError) as caught:
+        read(a_table(egfr=words), kinds=KINDS)
+    assert str(caught.value).count("!'") == 3
+    first = replace(FIRST, variables=("who",), columns={"who": "id"})
+    with pytest.raises(TrajectoriesError, match=r"first\.id: 10 of 10 values") as caught:
+        read(a_table(), (first, SECOND), kinds={"who": Kind("number", "who")})
+    assert "such as" not in str(caught.value)
+
+
+def test_whole_numbers_and_mixed_columns_become_what_is_declared() -> None:
+    table = a_table(egfr=pd.Series([80, 70, 60, 50, 40, 30, None, 85, 75, 65], dtype=object))
+    table["responder"] = table["responder"].astype(int)
+    h = read(table, kinds=KINDS).stages[1]
+    assert h.columns["responder"].dtype == np.bool_
+    assert h.columns["egfr"].dtype == np.float64
+    assert np.isnan(h.columns["egfr"]).sum() == 1
+    empty = a_table(egfr=None)
+    second = replace(SECOND, feasible={}, when=None, variables=("egfr",))
+    with pytest.raises(TrajectoriesError, match=r"second\.egfr: missing in 8 of 8 rows"):
+        read(empty, (FIRST, second), kinds=KINDS)
+
+
+def test_identifiers_are_compared_as_text() -> None:
+    with pytest.raises(TrajectoriesError, match="id: 1 rows repeat an identifier, compared as te"):
+        read(a_table(id=[1, "1", *range(2, 10)]))
+
+
+@pytest.mark.parametrize("column", ["drop", "egfr"])
+def test_complex_numbers_are_refused(column: str) -> None:
+    with pytest.raises(TrajectoriesError, match=f"{column}: holds complex numbers"):
+        read(a_table(**{column: np.arange(10) + 1j}))
+
+
+def test_a_categorical_action_may_be_missing() -> None:
+    table = a_table()
+    table["second_action"] = table["second_action"].astype("category")
+    second = read(table).stages[1]
+    assert second.action.tolist() == read(a_table()).stages[1].action.tolist()
+
+
+def test_weights_are_ones_unless_given() -> None:
+    found = read(a_table())
+    plain = Trajectories(found.ids, found.stages, found.outcome)
+    assert plain.weights.tolist() == [1.0] * 10
+    assert plain.take(np.array([1, 2])).weights.tolist() == [1.0] * 2

@@ -36,13 +36,6 @@ def fitted() -> Fit:
     return fit_study(study, table_of(study), SOURCE)
 
 
-def test_the_steps_are_told_in_order() -> None:
-    told: list[tuple[str, int, int]] = []
-    study = dwols(n=300)
-    fit_study(study, table_of(study), SOURCE, progress=lambda *step: told.append(step))
-    assert told == [(name, at, len(STEPS)) for at, name in enumerate(STEPS, start=1)]
-
-
 def test_the_same_study_gives_the_same_bytes_whatever_the_order_of_rows(fitted: Fit) -> None:
     study = dwols()
     shuffled = table_of(study).sample(frac=1, random_state=3)
@@ -106,10 +99,12 @@ def test_poor_positivity_is_said_before_any_number() -> None:
     assert any("had a chance below 5%" in note for note in found.notes)
 
 
-def test_a_cohort_without_reasons_to_compare_is_doubtful() -> None:
+def test_a_cohort_without_reasons_to_compare_is_doubtful_and_the_steps_are_told_in_order() -> None:
+    told: list[tuple[str, int, int]] = []
     study = dwols(n=300).model_copy(update={"adjusted_for": ()})
-    found = fit_study(study, table_of(study), SOURCE)
+    found = fit_study(study, table_of(study), SOURCE, progress=lambda *step: told.append(step))
     assert found.ledger[2].judgement == "doubtful"
+    assert told == [(name, at, len(STEPS)) for at, name in enumerate(STEPS, start=1)]
 
 
 def test_a_missing_outcome_is_refused_and_counted() -> None:

@@ -79,7 +79,7 @@ def test_a_version_that_is_not_in_force_is_decided_as_the_service_would() -> Non
     assert not {"not-yet-effective", "expired-bundle"}.intersection(told.code[1:3])
 
 
-def test_equal_actions_keep_the_order_of_the_rule() -> None:
+def test_equal_actions_stand_in_the_order_of_the_stage() -> None:
     bundle = a_bundle(
         stages=[
             {
@@ -89,7 +89,7 @@ def test_equal_actions_keep_the_order_of_the_rule() -> None:
         ]
     )  # fmt: skip
     told = agree(bundle, [PATIENT], [(0, Point("", AS_OF))])
-    assert told.candidates == [("monitor", "lifestyle")]
+    assert told.candidates == [("lifestyle", "monitor")]
 
 
 def test_reasons_name_what_is_missing_in_each_row() -> None:
