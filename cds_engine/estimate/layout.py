@@ -145,8 +145,8 @@ class _Reader:
         if double := int(values.dropna().astype(str).duplicated().sum()):
             self._fault(
                 self.roles.identifier,
-                f"{double} rows repeat an identifier, compared as text; a wide table has one row for "
-                "each patient (is it a long one?)",
+                f"{double} rows repeat an identifier, compared as text; a wide table has one row "
+                "for each patient (is it a long one?)",
             )
         return values.to_numpy(dtype=object)
 

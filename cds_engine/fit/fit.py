@@ -120,7 +120,7 @@ def fit_study(
     entries = ledger(trajectories, rows, overlaps, differences,
                      adjusted_for=study.adjusted_for, flips_at=flips_at)  # fmt: skip
     tell("export and compare")
-    whole = (*notes, *said, *poor(overlaps))
+    whole = (*notes, *said, *values.notes, *poor(overlaps))
     method = _method(study, resampled)
     evidence = evidence_of(study, trajectories, values, entries, source, method, whole)
     exported = to_bundle(

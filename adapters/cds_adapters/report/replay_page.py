@@ -47,7 +47,8 @@ def replay_page(figures: Figures, service: Callable[[str, str], str] | None = No
 
     labels = figures["bundle"]["actions"] | (figures["against"] or {}).get("actions", {}) | OTHER
     return page(
-        "replay.html", figures=figures, run=_UNTOLD | figures["run"], outcome=charts.outcome_words(figures), link=link,
+        "replay.html", figures=figures, run=_UNTOLD | figures["run"],
+        outcome=charts.outcome_words(figures), link=link,
         anchors=told, labels=labels, tables=charts.tables(figures), first=_first(figures),
         flips=flips_view(figures["flips"], labels, figures["bundle"]["stages"]),
         listed=LISTED, number=number, count=count,

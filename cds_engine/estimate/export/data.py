@@ -141,6 +141,8 @@ def _as_served(
             if kind is None or kind.type != "number" or column not in frame:
                 continue
             values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64)
+            if np.isnan(values).sum() > frame[column].isna().sum():
+                continue  # it holds text, which the reading of the table names
             there = np.isfinite(values)
             exact = values.copy()
             exact[there] = quantise(values[there], kind.digits)

@@ -14,8 +14,10 @@ from cds_engine.decide.decide import decide
 from cds_engine.decide.decision import Decision
 
 NOW = 1_770_000_000_000_000
-HYPERTENSION: dict[str, Any] = {"age": 60, "hypertension": True, "weeks_in_care": 13, "step": "none",
-                "potassium": 4.4, "sbp": 165}  # fmt: skip
+HYPERTENSION: dict[str, Any] = {
+    "age": 60, "hypertension": True, "weeks_in_care": 13, "step": "none", "potassium": 4.4,
+    "sbp": 165,
+}  # fmt: skip
 
 
 def decided(bundle: RuleBundle, **given: Any) -> Decision:

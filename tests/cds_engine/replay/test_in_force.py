@@ -1,11 +1,22 @@
 """A version that is not yet, or no longer, in force is replayed as if it were."""
 
 import pytest
-from builders.records import a_document, files_of
+from builders.records import (
+    AS_OF,
+    a_bundle,
+    a_condition,
+    a_document,
+    a_reading,
+    files_of,
+)
 from builders.replay_worlds import intensification
+from builders.replays import a_patient
 
 from cds_engine.bundle.read import read_bundle
 from cds_engine.replay.in_force import in_force
+from cds_engine.replay.settings import ReplaySettings
+from cds_engine.replay.shard import replay_shard
+from cds_engine.vocabulary.time import parse_duration
 
 
 @pytest.mark.parametrize(
@@ -23,17 +34,18 @@ def test_its_own_dates_are_left_aside_and_nothing_else(dates: dict[str, str]) ->
 
 def test_a_version_without_dates_stays_as_it_is() -> None:
     bundle = intensification()
-    assert in_force(in_force(bundle)) is not bundle
     plain = in_force(bundle)
     assert in_force(plain) is plain
 
 
 def test_a_replay_of_it_decides_as_if_it_were() -> None:
-    events = [an_event("encounter", "act|AMB", id="visit", time=at("2025-03-01T10:00"))]
-    schedule = ReplaySettings(points="schedule", first=AS_OF, last=AS_OF, every=parse_duration("P1D"))
-    codes = [
-        replay_shard([a_patient(*events)], [a_bundle(**dates)], schedule).columns["decision.code"]
-        for dates in ({"effective_from": "2990-01-01"}, {"expires": "1990-01-01"}, {})
-    ]
-    assert codes[0].values == codes[1].values == codes[2].values
-    assert list(codes[0].values) == ["out-of-population"] or codes[0].values[0] != "not-yet-effective"
+    patient = a_patient(a_condition(), a_reading(sbp=150))
+    instant = ReplaySettings(
+        points="schedule", first=AS_OF, last=AS_OF, every=parse_duration("P1D"), recheck=1.0
+    )
+    versions = [a_bundle(effective_from="2990-01-01"), a_bundle(expires="1990-01-01"), a_bundle()]
+    found = [replay_shard([patient], [version], instant) for version in versions]
+    said = [list(one.columns["decision.action"].values) for one in found]
+    assert said[0] == said[1] == said[2]
+    assert said[0] != [None]
+    assert not any(one.differences for one in found)
