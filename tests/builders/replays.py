@@ -13,6 +13,7 @@ from builders.records import a_bundle, a_document, a_person, files_of
 from cds_adapters.bulk.request import ReplayRequest
 from cds_adapters.bulk.run import Progress, ReplayResult, in_silence, replay
 from cds_adapters.fhir.samples import sample_patients, to_json, to_ndjson, to_transaction_bundle
+from cds_engine.bundle.read import FILES
 from cds_engine.history.event import Event, Record
 from cds_engine.replay.points import Patient
 from cds_engine.replay.settings import ReplaySettings
@@ -26,7 +27,8 @@ COMPLETE = ("AllergyIntolerance", "Procedure", "MedicationRequest", "Observation
 def bundle_files(regime: str = "hypertension-stepped-care") -> tuple[tuple[str, bytes], ...]:
     """Return the files of a rule bundle that ships."""
     folder = RULES / regime / "1.0.0"
-    return tuple(sorted((file.name, file.read_bytes()) for file in folder.iterdir()))
+    return tuple(sorted((name, (folder / name).read_bytes()) for name in FILES
+                        if (folder / name).exists()))  # fmt: skip
 
 
 def example_files(**overrides: Any) -> tuple[tuple[str, bytes], ...]:
