@@ -54,7 +54,10 @@ def _table(data: TableData, folder: Path) -> tuple[pd.DataFrame, str, str]:
         written = path.read_bytes()
         frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     except OSError as error:
-        raise StudyDataError(f"data.file: {path} cannot be read: {error.strerror}") from None
+        raise StudyDataError(
+            f"data.file: {path} cannot be read: {error.strerror}; put the table there, or correct "
+            "data.file"
+        ) from None
     except (ValueError, pd.errors.ParserError) as error:
         raise StudyDataError(f"data.file: {path} is no table: {error}") from None
     return frame, f"{data.file}, {len(frame)} rows", _sha(written)

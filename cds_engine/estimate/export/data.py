@@ -15,6 +15,7 @@ from cds_engine.estimate.missing_outcomes import probability_observed
 from cds_engine.estimate.stage import HistorySpec
 from cds_engine.estimate.study import LearnedStage, StudyDocument, TableData
 from cds_engine.estimate.trajectories import Trajectories
+from cds_engine.vocabulary.units import unit_words
 
 
 def study_trajectories(
@@ -53,7 +54,7 @@ def study_trajectories(
         found = Trajectories.from_wide(rounded, specs, **options)
     found, lost = _weighted(found)
     notes += lost
-    unit = f" ({study.aim.unit})" if study.aim.unit else ""
+    unit = f" ({unit_words(study.aim.unit)})" if study.aim.unit else ""
     named = replace(found, outcome_name=study.outcome.label + unit)
     # in the order of their identifiers, so that the order of the table's rows reaches nothing
     return named.take(np.argsort(named.ids.astype(str), kind="stable")), tuple(notes)
