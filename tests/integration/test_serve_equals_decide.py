@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ from builders.live_service import kept_in, live, templates
 
 from cds_adapters.cli.ehr import answer_prefetch
 from cds_adapters.fhir.files import patient_resources, read_records
-from cds_adapters.fhir.samples import STORIES, sample_patient
+from cds_adapters.fhir.samples import STORIES, SamplePatient, sample_patient
+from cds_adapters.fhir.worlds import world_patients
 from cds_adapters.storage.database import open_database
 from cds_adapters.storage.reader import AuditReader
 from cds_adapters.storage.shelf import Shelf, shipped_rules
 from cds_engine.decide.record import canonical, decision_to_plain
 from cds_engine.decide.regime import Regime
 from cds_engine.history.event import Record
-from cds_engine.vocabulary.time import DAY, Instant, iso
+from cds_engine.simulate import WORLDS
+from cds_engine.vocabulary.time import DAY, Instant, instant, iso
 
 Json = dict[str, Any]
 
@@ -119,3 +122,46 @@ def test_about_every_patient_of_the_public_sample_at_twenty_instants(
         outcomes += assert_the_same(service, patient, resources, records[patient], at)
     assert len(outcomes) == SETS[source] * INSTANTS * len(REGIMES)
     assert len(set(outcomes)) > 2
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_about_simulated_patients_whom_regimes_were_fitted_to(
+    world: str, service: tuple[httpx.Client, AuditReader], tmp_path: Path
+) -> None:
+    client, _ = service
+    said: list[str] = []
+    for patient in world_patients(WORLDS[world]().draw(4, seed=11)):
+        [(found, record)] = read_records(written(tmp_path, patient.resources))
+        assert found == patient.id
+        at = [instant(datetime.fromisoformat(visit)) for visit in patient.visits]
+        assert_the_same(service, patient.id, patient.resources, record, at)
+        said += cards(client, FITTED[world], patient, at)
+    assert any("What the data said of such patients" in detail for detail in said)
+    assert any("% interval" in detail and "Similar patients" in detail for detail in said)
+
+
+FITTED = {
+    "activity-smart": "activity-smart",
+    "depression-smart": "depression-augmentation",
+    "diabetes-cohort": "diabetes-second-line",
+    "hypertension-cohort": "hypertension-intensification",
+}
+"""World -> the regime that was fitted to its patients."""
+
+
+def cards(
+    client: httpx.Client, regime: str, patient: SamplePatient, at: Sequence[Instant]
+) -> Iterator[str]:
+    """Yield the details of the cards that a fitted regime shows at each instant."""
+    name = f"{regime}-patient-view"
+    prefetch = whole(templates(client, name), patient.resources)
+    for as_of in at:
+        body = {
+            "hook": "patient-view",
+            "hookInstance": "00000000-0000-4000-8000-000000000001",
+            "context": {"userId": "Practitioner/1", "patientId": patient.id},
+            "prefetch": prefetch,
+            "extension": {"org.cds-engine.as-of": iso(as_of)},
+        }
+        answer = client.post(f"/cds-services/{name}", json=body).json()
+        yield from (card["detail"] for card in answer["cards"])
