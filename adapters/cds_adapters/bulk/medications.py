@@ -20,10 +20,11 @@ def lay_out(spills: Iterable[tuple[Path, list[Block]]], work: Path) -> None:
     part = work / "medications.part"
     with part.open("wb") as stream:
         for path, blocks in spills:
-            for piece in read_blocks(path, blocks, MEDICATIONS):
-                data = _encode(piece)
-                rows.append((name_hash(piece.patient), stream.tell(), len(data)))
-                stream.write(data)
+            for laid in read_blocks(path, blocks, MEDICATIONS):
+                for piece in laid.pieces:
+                    data = _encode(piece)
+                    rows.append((name_hash(piece.patient), stream.tell(), len(data)))
+                    stream.write(data)
     with (work / "medications.index").open("wb") as target:
         np.save(target, np.sort(np.array(rows, dtype=_INDEX), order="name"))
     part.replace(work / "medications")

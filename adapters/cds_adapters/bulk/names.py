@@ -57,6 +57,40 @@ def name_hashes(names: Sequence[str], before: str = "") -> Hashes:
 _NONE = np.empty(0, dtype=np.uint64)
 
 
+class Held:
+    """Hashes among which others are looked up, many at a time.
+
+    Nearly all of the others are not among them, which a table of bits tells without a search.
+    """
+
+    def __init__(self, hashes: Hashes) -> None:
+        self._hashes = np.sort(hashes)
+        bits = max(10, min(_MOST_BITS, len(hashes).bit_length() + 4))
+        self._shift = np.uint64(64 - bits)
+        self._marked = np.zeros(2**bits, dtype=np.bool_)
+        self._marked[self._slots(self._hashes)] = True
+
+    def among(self, others: Hashes) -> Hashes:
+        """Return those of the others that are held too, in any order and perhaps several times."""
+        found = [_NONE]
+        for start in range(0, len(others), _LOOKED_UP):
+            some = np.asarray(others[start : start + _LOOKED_UP])
+            likely = some[self._marked[self._slots(some)]]
+            place = np.searchsorted(self._hashes, likely)
+            place[place == len(self._hashes)] = 0
+            found.append(likely[self._hashes[place] == likely] if len(self._hashes) else _NONE)
+        return np.concatenate(found)
+
+    def _slots(self, hashes: Hashes) -> Hashes:
+        return (hashes * _SPREAD) >> self._shift
+
+
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+_MOST_BITS = 28
+_LOOKED_UP = 2**19
+"""Hashes that are looked up at once."""
+
+
 class NameList:
     """Names in the order in which they came, eight bytes each."""
 

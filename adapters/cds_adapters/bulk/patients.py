@@ -1,6 +1,7 @@
 """The pieces of a shard become its patients' records, by the same code that serves."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -11,7 +12,7 @@ from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.medications import Medications
 from cds_adapters.bulk.rejects import Reject, reject
 from cds_adapters.bulk.scan import read_report
-from cds_adapters.bulk.spill import Piece, read_blocks
+from cds_adapters.bulk.spill import Laid, Piece, read_blocks
 from cds_adapters.fhir.decode import DecodedBundle, add_url, decode_resource
 from cds_adapters.fhir.elements import Reference
 from cds_adapters.fhir.record import record_of
@@ -26,6 +27,8 @@ _event = msgspec.msgpack.Decoder(Event).decode
 _person = msgspec.msgpack.Decoder(Person).decode
 _reference = msgspec.json.Decoder(Reference).decode
 _resource = msgspec.json.Decoder(UsedResource).decode
+_resources = msgspec.json.Decoder(UsedResource).decode_lines
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NO_RAW = Raw()
 _USED = frozenset(USED_TYPES.values())
 _OF_MEDICATION = frozenset(kind for kind in _USED if issubclass(kind, OfMedication))
@@ -47,28 +50,42 @@ class ShardReader:
 
     def patients(self) -> Iterator[Patient]:
         """Yield every patient of the shard, one at a time."""
-        found: dict[str, list[tuple[Piece, int]]] = {}
-        for piece, number in self._pieces():
-            found.setdefault(piece.patient, []).append((piece, number))
+        found: defaultdict[str, _Found] = defaultdict(_Found)
+        for laid, number in self._laid():
+            for piece in laid.pieces:
+                found[piece.patient].pieces.append((piece, number))
+            self._take_lines(laid, number, found)
         for patient in sorted(found):
             yield self._patient(patient, found.pop(patient))
 
-    def _pieces(self) -> Iterator[tuple[Piece, int]]:
+    def _laid(self) -> Iterator[tuple[Laid, int]]:
         for number in range(len(self._job.export.files)):
             for path in (self._job.spill(number), self._job.second_spill(number)):
-                for piece in read_blocks(path, read_report(path).blocks, self._shard):
-                    yield piece, number
+                for laid in read_blocks(path, read_report(path).blocks, self._shard):
+                    yield laid, number
 
-    def _patient(self, patient: str, pieces: list[tuple[Piece, int]]) -> Patient:
-        events = [piece for piece, _ in pieces if piece.kind == "e"]
-        persons = [piece for piece, _ in pieces if piece.kind == "p"]
-        resources = [(p, n) for p, n in pieces if p.kind in "rd"]
+    @staticmethod
+    def _take_lines(laid: Laid, number: int, found: "defaultdict[str, _Found]") -> None:
+        """Give every line to its patient: as a resource, or where one is odd, all to be read."""
+        resources = _plain_lines(laid.text) if laid.patients else ()
+        if resources is not None:
+            for patient, resource in zip(laid.patients, resources, strict=True):
+                found[patient].resources.append(resource)
+            return
+        lines = laid.text.split(b"\n")
+        for patient, line, data in zip(laid.patients, laid.numbers, lines, strict=True):
+            found[patient].pieces.append((Piece(patient, data, line=line), number))
+
+    def _patient(self, patient: str, found: "_Found") -> Patient:
+        events = [piece for piece, _ in found.pieces if piece.kind == "e"]
+        persons = [piece for piece, _ in found.pieces if piece.kind == "p"]
+        pieces = [(p, n) for p, n in found.pieces if p.kind in "rd"]
         if not events and not persons:
-            return self._of_resources(patient, resources)
+            return self._of_resources(patient, found.resources, pieces)
         told = self._of_events(patient, events, persons)
-        if not resources:
+        if not pieces and not found.resources:
             return told
-        more = self._of_resources(patient, resources)
+        more = self._of_resources(patient, found.resources, pieces)
         record = replace(more.record, events=more.record.events + told.record.events)
         return Patient(record, {**more.encounters, **told.encounters})
 
@@ -83,9 +100,11 @@ class ShardReader:
         written = {_event(p.data).source: p.encounter for p in events if p.encounter}
         return Patient(Record(person, told, (), gaps), written)
 
-    def _of_resources(self, patient: str, pieces: list[tuple[Piece, int]]) -> Patient:
+    def _of_resources(
+        self, patient: str, plain_ones: Sequence[UsedResource], pieces: list[tuple[Piece, int]]
+    ) -> Patient:
         urls = _urls(piece for piece, _ in pieces)
-        resources: list[UsedResource] = []
+        resources = list(plain_ones)
         parts: list[DecodedBundle] = []
         for piece, number in pieces:
             plain = _plain(piece)
@@ -103,7 +122,9 @@ class ShardReader:
         troubles = tuple(trouble for part in parts for trouble in part.troubles)
         body = DecodedBundle(tuple(resources), urls, troubles=troubles)
         record = record_of(body, patient, self._site, self._job.gaps)
-        return Patient(record, written_in(resources, urls))
+        # on a schedule there is no encounter that could have written anything
+        scheduled = self._job.settings.points == "schedule"
+        return Patient(record, {} if scheduled else written_in(resources, urls))
 
     def _decoded(self, piece: Piece, number: int) -> DecodedBundle:
         file = self._job.export.files[number].name
@@ -117,13 +138,33 @@ class ShardReader:
         return part
 
 
+class _Found:
+    """What was found of one patient: resources that are read, and what has to be."""
+
+    __slots__ = ("pieces", "resources")
+
+    def __init__(self) -> None:
+        self.resources: list[UsedResource] = []
+        self.pieces: list[tuple[Piece, int]] = []
+
+
+def _plain_lines(text: bytes) -> list[UsedResource] | None:
+    """Return the resources of some lines; None where anything about them needs a closer look."""
+    try:
+        resources = _resources(text)
+    except _UNREADABLE:
+        return None
+    fine = _USED.issuperset(map(type, resources)) and all(is_id(one.id) for one in resources)
+    return resources if fine and lost_nothing(text, resources) else None
+
+
 def _plain(piece: Piece) -> UsedResource | None:
     """Return the resource of a piece; None where anything about it needs a closer look."""
     if piece.kind != "r" or piece.full_url is not None:
         return None
     try:
         resource = _resource(piece.data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return None
     # what the general way would find is the same resource, with no address and no trouble
     fine = type(resource) in _USED and is_id(resource.id) and lost_nothing(piece.data, resource)

@@ -7,6 +7,8 @@ block is left to the slower way, which looks at each line.
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import compress
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,7 +20,9 @@ from cds_adapters.bulk.labels import Reference, read_label
 
 _ABSENT = Raw()
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_LINE_FEED, _OPEN, _CLOSE = b"\n{}"
+_OPEN, _CLOSE = b"{}"
+
+Places = NDArray[np.intp]
 
 
 class Peek(Struct, frozen=True, gc=False, rename="camel"):
@@ -37,6 +41,21 @@ class Peek(Struct, frozen=True, gc=False, rename="camel"):
 _peek = msgspec.json.Decoder(Peek).decode_lines
 
 
+class Kept(NamedTuple):
+    """A line that can matter.
+
+    Attributes:
+        at: its place in the block.
+        data: the line.
+        peek: what was seen of it, where its codes alone say that it can matter; None where it
+            must be looked at by itself.
+    """
+
+    at: int
+    data: bytes
+    peek: Peek | None
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """What a block of lines came to.
@@ -45,57 +64,73 @@ class Block:
         kind: the type of all its resources.
         lines: how many there are.
         dropped: ids of the resources that cannot matter.
-        kept: the other lines, each with its place in the block.
+        kept: the other lines.
     """
 
     kind: str
     lines: int
     dropped: list[str | None]
-    kept: list[tuple[int, bytes]]
+    kept: list[Kept]
 
 
-def look_at(block: bytes, judge: Judge) -> Block | None:
-    """Judge a block of whole lines; None, and nothing is counted, where it is not plain."""
-    array = np.frombuffer(block, np.uint8)
-    feeds = np.flatnonzero(array == _LINE_FEED)
-    if not _one_each(array, feeds):
+def look_at(block: bytes, feeds: Places, judge: Judge) -> Block | None:
+    """Judge a block of whole lines; None, and nothing is counted, where it is not plain.
+
+    Args:
+        block: the lines.
+        feeds: where their line feeds are.
+        judge: says what can matter.
+    """
+    if not _one_each(np.frombuffer(block, np.uint8), feeds):
         return None
-    lines, ends = len(feeds), [-1, *feeds.tolist()]
     try:
         peeks = _peek(block)
     except _UNREADABLE:
         return None
     kind = peeks[0].resource_type if peeks else None
-    if len(peeks) != lines or kind is None or {p.resource_type for p in peeks} != {kind}:
+    if len(peeks) != len(feeds) or kind is None or {p.resource_type for p in peeks} != {kind}:
         return None
     keys = [
         bytes(p.code)
         if p.component is _ABSENT and p.medication_codeable_concept is _ABSENT
-        else None
+        else _key(p)
         for p in peeks
     ]
-    labels = {}
+    counts = Counter(keys)
     try:
-        for key in set(keys) - {None}:
-            labels[key] = read_label(_line(block, ends, keys.index(key)))
+        labels = {key: read_label(_line(block, feeds, keys.index(key))) for key in counts if key}
     except _UNREADABLE:
         return None
-    counts = Counter(keys)
     passed = set()
     for key, label in labels.items():
         judged = judge.judge(label)
         if judged.counts is False:
             judged.met += counts[key]
             passed.add(key)
+    flags = list(map(passed.__contains__, keys))
     return Block(
         kind,
-        lines,
-        [p.id for p, key in zip(peeks, keys, strict=True) if key in passed],
-        [(at, _line(block, ends, at)) for at, key in enumerate(keys) if key not in passed],
+        len(peeks),
+        [peek.id for peek in compress(peeks, flags)],
+        [
+            Kept(at, _line(block, feeds, at), peeks[at] if keys[at] else None)
+            for at in _others(flags)
+        ],
     )
 
 
-def _one_each(array: NDArray[np.uint8], feeds: NDArray[np.intp]) -> bool:
+def _key(peek: Peek) -> bytes:
+    """Return what is judged of a resource at once with others; empty where it is by itself.
+
+    The parts of a panel carry their values with their codes, so that hardly two are alike.
+    """
+    if peek.component is not _ABSENT:
+        return b""
+    # an object begins with a brace, so that no code stands for a medication
+    return b"m%s%s" % (bytes(peek.code), bytes(peek.medication_codeable_concept))
+
+
+def _one_each(array: NDArray[np.uint8], feeds: Places) -> bool:
     """Say whether each line begins and ends like an object, so that none reaches into the next.
 
     Then as many objects as lines means one in each.
@@ -106,5 +141,11 @@ def _one_each(array: NDArray[np.uint8], feeds: NDArray[np.intp]) -> bool:
     return bool(opened and (array[feeds - 1] == _CLOSE).all())
 
 
-def _line(block: bytes, ends: list[int], at: int) -> bytes:
-    return block[ends[at] + 1 : ends[at + 1]]
+def _others(flags: list[bool]) -> list[int]:
+    """Return where there is no flag."""
+    found: list[int] = np.flatnonzero(~np.array(flags, dtype=np.bool_)).tolist()
+    return found
+
+
+def _line(block: bytes, feeds: Places, at: int) -> bytes:
+    return block[feeds[at - 1] + 1 if at else 0 : feeds[at]]

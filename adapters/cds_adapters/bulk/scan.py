@@ -1,7 +1,7 @@
 """One file of an export is read once: what can matter is laid out by shard, the rest is counted."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from cds_adapters.bulk.judge import Judge
 from cds_adapters.bulk.labels import Label, read_label, read_type, read_visit
 from cds_adapters.bulk.names import NameList, name_hashes
 from cds_adapters.bulk.peek import Block as LineBlock
-from cds_adapters.bulk.peek import look_at
+from cds_adapters.bulk.peek import Kept, look_at
 from cds_adapters.bulk.rejects import Reject, reject
 from cds_adapters.bulk.sources import BulkError, DataFile, open_file
 from cds_adapters.bulk.spill import (
@@ -154,9 +154,9 @@ class _Scanner:
     def _scan_lines(self, stream: FileStream) -> None:
         judge, passing = self.judge.judge, self.only is None
         last = 0
-        for first, text in stream.whole_lines():
+        for first, text, feeds in stream.whole_lines():
             ended = text.endswith(b"\n")
-            looked = look_at(text, self.judge) if passing and ended else None
+            looked = look_at(text, feeds, self.judge) if passing and ended else None
             if looked is not None:
                 self._take_block(looked, first)
                 last = first
@@ -188,8 +188,46 @@ class _Scanner:
         self.found.lines += block.lines
         if block.dropped:
             self.dropped.extend([str(one) for one in block.dropped], f"{block.kind}/")
-        for at, data in block.kept:
+        of_patients = block.kind == "Patient" or block.kind in self.types
+        others = self._take_plain(block, first) if of_patients else block.kept
+        for at, data, _ in others:
             self._add_resource(data, read_label(data), first + at, -1, None, None)
+
+    def _take_plain(self, block: LineBlock, first: int) -> list[Kept]:
+        """Keep the lines of which all is known that matters here; return the others."""
+        kind, subjects = block.kind, self._known_subjects()
+        mine: list[tuple[Kept, str]] = []
+        others: list[Kept] = []
+        for one in block.kept:
+            peek = one.peek
+            if peek is None or peek.id is None:
+                others.append(one)
+                continue
+            about = peek.subject or peek.patient
+            name = None if about is None else about.reference
+            patient = peek.id if kind == "Patient" else subjects[name]
+            if patient is None:
+                others.append(one)
+            else:
+                mine.append((one, patient))
+        if _ambiguous_lines([one.data for one, _ in mine], 0 if kind == "Patient" else len(mine)):
+            return block.kept
+        if mine:
+            self._keep_plain(kind, mine, first)
+        return others
+
+    def _keep_plain(self, kind: str, mine: list[tuple[Kept, str]], first: int) -> None:
+        lines = [one.data for one, _ in mine]
+        if kind != "Patient":
+            self.names.extend([str(one.peek.id) for one, _ in mine if one.peek], f"{kind}/")
+        if kind == "Encounter":
+            for data in lines:
+                self._look_at_visit(data)
+        self.found.types[kind] += len(mine)
+        self.found.kept[kind] += len(mine)
+        shards = [self._shard_of(patient) for _, patient in mine]
+        patients = [patient for _, patient in mine]
+        self.spill.add_lines(shards, patients, [first + one.at for one, _ in mine], lines)
 
     def _scan_body(self, stream: FileStream) -> None:
         body = stream.body()
@@ -407,12 +445,15 @@ class _Scanner:
 
     def _keep(self, patient: str, piece: Piece, kind: str) -> None:
         self.found.kept[kind] += 1
+        self.spill.add(self._shard_of(patient), piece)
+
+    def _shard_of(self, patient: str) -> int:
         shard = self.shards.get(patient)
         if shard is None:
             if len(self.shards) > _TABLE:
                 self.shards.clear()
             shard = self.shards[patient] = shard_of(patient, self.job.shards)
-        self.spill.add(shard, piece)
+        return shard
 
     def _reject(self, data: bytes, line: int, entry: int, reason: str, *, attributed: bool) -> None:
         if self.only is not None:
@@ -442,6 +483,17 @@ def _is_json(data: bytes) -> bool:
     except _UNREADABLE:
         return False
     return True
+
+
+def _ambiguous_lines(lines: Sequence[bytes], subjects: int) -> bool:
+    """Say whether it may be unclear of any line what it is or whose.
+
+    Each names its type and, where it is about a patient, its subject: as many names as lines
+    leave none for a second one.
+    """
+    text = b"\n".join(lines)
+    about = text.count(b'"subject"') + text.count(b'"patient"')
+    return text.count(b'"resourceType"') > len(lines) or about > subjects or b"\\u00" in text
 
 
 def _ambiguous(data: bytes) -> str | None:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 import cds_engine
 from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.medications import lay_out
+from cds_adapters.bulk.names import Hashes, Held
 from cds_adapters.bulk.scan import Scanned, fetch_more, read_report, scan_file
 from cds_adapters.bulk.shards import replay_one
 from cds_adapters.bulk.sources import BulkError, open_file
@@ -38,7 +38,6 @@ MEDICATION_FILES = ("medications", "medications.index")
 _AT_ONCE = 4_000_000
 """Hashes that are sorted at once; eight bytes each."""
 
-Hashes = NDArray[np.uint64]
 Versions = tuple[str, str]
 
 
@@ -85,8 +84,8 @@ def meet(told: Iterable[Told]) -> Iterator[tuple[bytes, list[int]]]:
             kept.append(hashes)
         else:
             dropped.setdefault(number, []).append(hashes)
-    mine = np.unique(np.concatenate(kept))
-    found = {n: np.intersect1d(mine, np.concatenate(parts)) for n, parts in dropped.items()}
+    held = Held(np.concatenate(kept))
+    found = {n: held.among(np.concatenate(parts)) for n, parts in dropped.items()}
     files = sorted(number for number, both in found.items() if both.size)
     if files:
         yield np.unique(np.concatenate([found[number] for number in files])).tobytes(), files

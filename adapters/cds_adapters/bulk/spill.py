@@ -1,7 +1,8 @@
 """What is kept of one input file is laid out on disk by shard, and read back shard by shard."""
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -14,6 +15,9 @@ MEDICATIONS = -1
 
 FLUSH = 32 * 2**20
 """Bytes that are held back before they are written."""
+
+_ABOUT = 200
+"""Bytes that stand for what is held besides the data itself."""
 
 _LEVEL = 1
 """zstd's fastest level that shrinks JSON well: less is written, in less time than writing takes."""
@@ -43,6 +47,36 @@ class Piece(Struct, frozen=True, gc=False, array_like=True):
     encounter: str = ""
 
 
+class Laid(Struct, frozen=True, gc=False, array_like=True):
+    """What one block holds of one shard.
+
+    Attributes:
+        pieces: what needs words of its own.
+        text: resources on lines, of which nothing else is to be said.
+        patients, numbers: whose each of these lines is, and its number in the file.
+    """
+
+    pieces: list[Piece] = []
+    text: bytes = b""
+    patients: list[str] = []
+    numbers: list[int] = []
+
+
+class _Held:
+    """What is held back of one shard."""
+
+    __slots__ = ("lines", "numbers", "patients", "pieces")
+
+    def __init__(self) -> None:
+        self.pieces: list[Piece] = []
+        self.lines: list[bytes] = []
+        self.patients: list[str] = []
+        self.numbers: list[int] = []
+
+    def laid(self) -> Laid:
+        return Laid(self.pieces, b"\n".join(self.lines), self.patients, self.numbers)
+
+
 Block = tuple[int, int, int]
 """Shard, offset and length of some pieces in a spill file."""
 
@@ -54,7 +88,7 @@ class SpillWriter:
         self._path = path
         self._part = path.with_suffix(".part")
         self._stream = self._part.open("wb")
-        self._held: dict[int, list[Piece]] = {}
+        self._held: defaultdict[int, _Held] = defaultdict(_Held)
         self._size = 0
         self._encode = msgspec.msgpack.Encoder().encode
         self._pack = zstandard.ZstdCompressor(level=_LEVEL).compress
@@ -62,8 +96,27 @@ class SpillWriter:
 
     def add(self, shard: int, piece: Piece) -> None:
         """Add a piece to a shard."""
-        self._held.setdefault(shard, []).append(piece)
-        self._size += len(piece.data) + 200
+        self._held[shard].pieces.append(piece)
+        self._count(len(piece.data) + _ABOUT)
+
+    def add_lines(
+        self,
+        shards: Iterable[int],
+        patients: Iterable[str],
+        numbers: Iterable[int],
+        lines: Sequence[bytes],
+    ) -> None:
+        """Add lines of a file, each to its shard, which say by themselves all there is to say."""
+        held = self._held
+        for shard, patient, number, line in zip(shards, patients, numbers, lines, strict=True):
+            mine = held[shard]
+            mine.lines.append(line)
+            mine.patients.append(patient)
+            mine.numbers.append(number)
+        self._count(sum(map(len, lines)) + _ABOUT * len(lines))
+
+    def _count(self, size: int) -> None:
+        self._size += size
         if self._size > FLUSH:
             self._flush()
 
@@ -86,18 +139,19 @@ class SpillWriter:
             self._part.unlink(missing_ok=True)
 
     def _flush(self) -> None:
-        for shard, pieces in sorted(self._held.items()):
-            block = self._pack(self._encode(pieces))
+        for shard in sorted(self._held):
+            block = self._pack(self._encode(self._held[shard].laid()))
             self.blocks.append((shard, self._stream.tell(), len(block)))
             self._stream.write(block)
-        self._held, self._size = {}, 0
+        self._held.clear()
+        self._size = 0
 
 
-_pieces = msgspec.msgpack.Decoder(list[Piece])
+_laid = msgspec.msgpack.Decoder(Laid)
 
 
-def read_blocks(path: Path, blocks: Iterable[Block], shard: int) -> Iterator[Piece]:
-    """Yield the pieces of one shard from one spill file."""
+def read_blocks(path: Path, blocks: Iterable[Block], shard: int) -> Iterator[Laid]:
+    """Yield what one spill file holds of one shard."""
     wanted = [block for block in blocks if block[0] == shard]
     if not wanted:
         return
@@ -105,7 +159,7 @@ def read_blocks(path: Path, blocks: Iterable[Block], shard: int) -> Iterator[Pie
     with path.open("rb") as stream:
         for _, offset, length in wanted:
             stream.seek(offset)
-            yield from _pieces.decode(unpack(stream.read(length)))
+            yield _laid.decode(unpack(stream.read(length)))
 
 
 def name_hash(name: str) -> int:

@@ -8,11 +8,15 @@ from typing import IO, Protocol
 
 import numpy as np
 import zstandard
+from numpy.typing import NDArray
 
 from cds_adapters.bulk.sources import BulkError, DataFile, open_file
 from cds_adapters.fhir.streams import FREE, MAX_BODY, MAX_RATIO, MAX_UNPACKED
 
 _LINE_FEED = ord("\n")
+
+Places = NDArray[np.intp]
+_NOWHERE: Places = np.empty(0, dtype=np.intp)
 _CHUNK = 2**20
 _PACKED_CHUNK = 2**16
 """Packed bytes read at a time; they may unpack to a thousand times as many."""
@@ -62,15 +66,16 @@ class FileStream:
         Each time with the first one's number, and whether they end with a line feed: a last line
         without one comes alone.
         """
-        for number, block in self.whole_lines():
+        for number, block, _ in self.whole_lines():
             if block.endswith(b"\n"):
                 yield number, block[:-1].split(b"\n"), True
             else:
                 yield number, [block], False
 
-    def whole_lines(self) -> Iterator[tuple[int, bytes]]:
-        """Yield the lines as they stand, many at a time, with the first one's number.
+    def whole_lines(self) -> Iterator[tuple[int, bytes, Places]]:
+        """Yield the lines as they stand, many at a time.
 
+        Each time with the first one's number, and with where in the bytes their line feeds are.
         A last line without a line feed comes alone.
         """
         rest, number = b"", 1
@@ -79,17 +84,17 @@ class FileStream:
             block = rest + chunk[:end] if end else b""
             rest = chunk[end:] if end else rest + chunk
             # bytes.count takes twice as long as all else that is done here
-            lines = int(np.count_nonzero(np.frombuffer(block, np.uint8) == _LINE_FEED))
+            feeds = np.flatnonzero(np.frombuffer(block, np.uint8) == _LINE_FEED)
             if len(rest) > MAX_BODY:
                 raise BulkError(
-                    f"{self._file.name}:{number + lines}: a line is longer than {MAX_BODY} "
+                    f"{self._file.name}:{number + len(feeds)}: a line is longer than {MAX_BODY} "
                     "bytes, which no resource is; look at the file"
                 )
             if block:
-                yield number, block
-            number += lines
+                yield number, block, feeds
+            number += len(feeds)
         if rest:
-            yield number, rest
+            yield number, rest, _NOWHERE
 
     def body(self) -> bytes:
         """Return the whole content of a file that holds one Bundle."""

@@ -31,7 +31,11 @@ def a_line(code: str, number: int, **fields: object) -> bytes:
 
 def looked(lines: Sequence[bytes], end: bytes = b"\n") -> tuple[Block | None, Judge]:
     judge = Judge(Wanted((BUNDLE,)), PLAIN)
-    return look_at(b"\n".join(lines) + end, judge), judge
+    return look(b"\n".join(lines) + end, judge), judge
+
+
+def look(text: bytes, judge: Judge) -> Block | None:
+    return look_at(text, np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n")), judge)
 
 
 READ, UNREAD = a_line("8480-6", 1), a_line("8867-4", 2)
@@ -41,7 +45,7 @@ def test_what_is_read_is_kept_and_the_rest_is_counted() -> None:
     block, judge = looked([UNREAD, READ, a_line("8867-4", 3)])
     assert block is not None
     assert (block.kind, block.lines) == ("Observation", 3)
-    assert block.kept == [(1, READ)]
+    assert [one[:2] for one in block.kept] == [(1, READ)]
     assert block.dropped == ["o2", "o3"]
     assert judge.passed_over() == {"Observation": 2}
     assert judge.unmapped() == {"Observation loinc|8867-4": 2}
@@ -51,7 +55,7 @@ def test_a_panel_is_looked_at_by_itself() -> None:
     panel = a_line("85354-9", 4, component=[{"code": {"coding": []}}])
     block, _ = looked([UNREAD, panel])
     assert block is not None
-    assert block.kept == [(1, panel)]
+    assert block.kept == [(1, panel, None)]
 
 
 @pytest.mark.parametrize(
@@ -81,10 +85,10 @@ def test_a_block_that_is_not_plain_is_left_alone(lines: list[bytes]) -> None:
 
 @pytest.mark.parametrize("block", [b"\n", b"{}\n", b"}\n{\n", b"\n\n"])
 def test_the_smallest_blocks_are_no_trouble(block: bytes) -> None:
-    assert look_at(block, Judge(Wanted((BUNDLE,)), PLAIN)) is None
+    assert look(block, Judge(Wanted((BUNDLE,)), PLAIN)) is None
 
 
-def _one_by_one(text: bytes, judge: Judge) -> None:
+def _one_by_one(text: bytes, feeds: object, judge: Judge) -> None:
     """Stand in for ``look_at``: nothing is plain."""
 
 
