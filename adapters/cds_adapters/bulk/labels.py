@@ -68,4 +68,4 @@ class _Type(Struct, frozen=True, gc=False, rename="camel"):
 
 read_label = msgspec.json.Decoder(Label).decode
 read_type = msgspec.json.Decoder(_Type).decode
-read_visit = msgspec.json.Decoder(Visit).decode
+read_visits = msgspec.json.Decoder(Visit).decode_lines

@@ -73,7 +73,7 @@ class Block:
     kept: list[Kept]
 
 
-def look_at(block: bytes, feeds: Places, judge: Judge) -> Block | None:
+def look_at(block: bytes | memoryview, feeds: Places, judge: Judge) -> Block | None:
     """Judge a block of whole lines; None, and nothing is counted, where it is not plain.
 
     Args:
@@ -98,10 +98,14 @@ def look_at(block: bytes, feeds: Places, judge: Judge) -> Block | None:
     ]
     counts = Counter(keys)
     try:
-        labels = {key: read_label(_line(block, feeds, keys.index(key))) for key in counts if key}
+        labels = {
+            key: read_label(_line(block, feeds, keys.index(key)))
+            for key in counts
+            if key is not None
+        }
     except _UNREADABLE:
         return None
-    passed = set()
+    passed: set[bytes | None] = set()
     for key, label in labels.items():
         judged = judge.judge(label)
         if judged.counts is False:
@@ -113,19 +117,19 @@ def look_at(block: bytes, feeds: Places, judge: Judge) -> Block | None:
         len(peeks),
         [peek.id for peek in compress(peeks, flags)],
         [
-            Kept(at, _line(block, feeds, at), peeks[at] if keys[at] else None)
+            Kept(at, _line(block, feeds, at), None if keys[at] is None else peeks[at])
             for at in _others(flags)
         ],
     )
 
 
-def _key(peek: Peek) -> bytes:
-    """Return what is judged of a resource at once with others; empty where it is by itself.
+def _key(peek: Peek) -> bytes | None:
+    """Return what is judged of a resource at once with others; None where it is by itself.
 
     The parts of a panel carry their values with their codes, so that hardly two are alike.
     """
     if peek.component is not _ABSENT:
-        return b""
+        return None
     # an object begins with a brace, so that no code stands for a medication
     return b"m%s%s" % (bytes(peek.code), bytes(peek.medication_codeable_concept))
 
@@ -147,5 +151,5 @@ def _others(flags: list[bool]) -> list[int]:
     return found
 
 
-def _line(block: bytes, feeds: Places, at: int) -> bytes:
-    return block[feeds[at - 1] + 1 if at else 0 : feeds[at]]
+def _line(block: bytes | memoryview, feeds: Places, at: int) -> bytes:
+    return bytes(block[feeds[at - 1] + 1 if at else 0 : feeds[at]])

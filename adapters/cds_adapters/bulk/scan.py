@@ -1,7 +1,8 @@
 """One file of an export is read once: what can matter is laid out by shard, the rest is counted."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from cds_adapters.bulk.eventfiles import event_of, person_of, read_event_rows
 from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.judge import Judge
-from cds_adapters.bulk.labels import Label, read_label, read_type, read_visit
+from cds_adapters.bulk.labels import Label, Visit, read_label, read_type, read_visits
 from cds_adapters.bulk.names import NameList, name_hashes
 from cds_adapters.bulk.peek import Block as LineBlock
 from cds_adapters.bulk.peek import Kept, look_at
@@ -25,7 +26,7 @@ from cds_adapters.bulk.spill import (
     SpillWriter,
     write_whole,
 )
-from cds_adapters.bulk.streams import FileStream
+from cds_adapters.bulk.streams import FileStream, lines_of
 from cds_adapters.bulk.wanted import KIND_OF_TYPE
 from cds_adapters.fhir.decode import add_url, is_failure, next_link, read_raw_bundle
 from cds_adapters.fhir.decode import decode_resource as decode_one
@@ -155,13 +156,12 @@ class _Scanner:
         judge, passing = self.judge.judge, self.only is None
         last = 0
         for first, text, feeds in stream.whole_lines():
-            ended = text.endswith(b"\n")
-            looked = look_at(text, feeds, self.judge) if passing and ended else None
+            looked = look_at(text, feeds, self.judge) if passing and len(feeds) else None
             if looked is not None:
                 self._take_block(looked, first)
                 last = first
                 continue
-            block = text[:-1].split(b"\n") if ended else [text]
+            block, ended = lines_of(text)
             for number, data in enumerate(block, first):
                 if not data or data.isspace():
                     continue
@@ -221,8 +221,7 @@ class _Scanner:
         if kind != "Patient":
             self.names.extend([str(one.peek.id) for one, _ in mine if one.peek], f"{kind}/")
         if kind == "Encounter":
-            for data in lines:
-                self._look_at_visit(data)
+            self._look_at_visits(lines)
         self.found.types[kind] += len(mine)
         self.found.kept[kind] += len(mine)
         shards = [self._shard_of(patient) for _, patient in mine]
@@ -362,7 +361,7 @@ class _Scanner:
                 self._reject(data, line, entry, NO_SUBJECT, attributed=False)
             return
         if kind == "Encounter":
-            self._look_at_visit(data)
+            self._look_at_visits([data])
         piece = Piece(patient, data, "r", line, entry, full_url,
                       urls if urls and patient not in given else None)  # fmt: skip
         given.add(patient)
@@ -422,23 +421,16 @@ class _Scanner:
     def _patient_of(trouble: Trouble, urls: dict[str, str] | None) -> str | None:
         return patient_of_trouble(trouble, Subjects(urls or {}))
 
-    def _look_at_visit(self, data: bytes) -> None:
+    def _look_at_visits(self, lines: Sequence[bytes]) -> None:
         try:
-            visit = read_visit(data)
+            visits = read_visits(b"\n".join(lines))
         except _UNREADABLE:
+            for data in lines if len(lines) > 1 else ():
+                self._look_at_visits([data])
             return
-        if visit.period is None or visit.status in _PLANNED:
-            return
-        ended = visit.period.end if visit.status == "finished" else None
-        for text in (visit.period.start, ended):
-            if text is not None:
-                self._look_at_time(text)
-
-    def _look_at_time(self, text: str) -> None:
-        try:
-            self._reaches(read_time(text, self.zone).start)
-        except NotUsedError:
-            return
+        for text in {text for visit in visits for text in _reached(visit)}:
+            with suppress(NotUsedError):
+                self._reaches(read_time(text, self.zone).start)
 
     def _reaches(self, at: Instant) -> None:
         self.found.latest = at if self.found.latest is None else max(self.found.latest, at)
@@ -469,6 +461,16 @@ class _Scanner:
 
 
 _pack = msgspec.msgpack.Encoder().encode
+
+
+def _reached(visit: Visit) -> Iterator[str]:
+    """Yield the times at which an encounter surely took place."""
+    if visit.period is None or visit.status in _PLANNED:
+        return
+    if visit.period.start is not None:
+        yield visit.period.start
+    if visit.period.end is not None and visit.status == "finished":
+        yield visit.period.end
 
 
 def _commonest(counts: Counter[str]) -> Counter[str]:

@@ -17,12 +17,55 @@ _LINE_FEED = ord("\n")
 
 Places = NDArray[np.intp]
 _NOWHERE: Places = np.empty(0, dtype=np.intp)
-_CHUNK = 2**20
+_CHUNK = 2**17
+"""Bytes read at a time; the system keeps handing out the same memory for as much."""
+
+_BLOCK = 2**20
+"""Bytes of lines that are told together."""
+
 _PACKED_CHUNK = 2**16
 """Packed bytes read at a time; they may unpack to a thousand times as many."""
 
 _ZSTD_WINDOW = 2**27
 """The largest window, in bytes, that a zstd file may ask for."""
+
+
+def lines_of(block: memoryview) -> tuple[list[bytes], bool]:
+    """Return the lines of a block, and whether they end with a line feed."""
+    text = bytes(block)
+    return (text[:-1].split(b"\n"), True) if text.endswith(b"\n") else ([text], False)
+
+
+class _HeldLines:
+    """Bytes that were read and are not told yet, in one place that is used again and again.
+
+    A megabyte that is new each time costs more than all else that is done with it.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = bytearray(_BLOCK + _CHUNK)
+        self.used = 0
+        self.number = 1
+
+    def add(self, chunk: bytes) -> None:
+        after = self.used + len(chunk)
+        if after > len(self._bytes):
+            self._bytes = self._bytes[: self.used] + bytearray(len(chunk) + _BLOCK)
+        self._bytes[self.used : after] = chunk
+        self.used = after
+
+    def end(self) -> int:
+        """Return where the last whole line ends."""
+        return self._bytes.rfind(b"\n", 0, self.used) + 1
+
+    def view(self, end: int) -> memoryview:
+        return memoryview(self._bytes)[:end]
+
+    def pass_over(self, end: int, lines: int) -> None:
+        rest = self._bytes[end : self.used]
+        self._bytes[: len(rest)] = rest
+        self.used = len(rest)
+        self.number += lines
 
 
 class _Unpacker(Protocol):
@@ -67,34 +110,38 @@ class FileStream:
         without one comes alone.
         """
         for number, block, _ in self.whole_lines():
-            if block.endswith(b"\n"):
-                yield number, block[:-1].split(b"\n"), True
-            else:
-                yield number, [block], False
+            yield number, *lines_of(block)
 
-    def whole_lines(self) -> Iterator[tuple[int, bytes, Places]]:
+    def whole_lines(self) -> Iterator[tuple[int, memoryview, Places]]:
         """Yield the lines as they stand, many at a time.
 
         Each time with the first one's number, and with where in the bytes their line feeds are.
-        A last line without a line feed comes alone.
+        A last line without a line feed comes alone. The bytes hold until the next ones are asked
+        for.
         """
-        rest, number = b"", 1
+        held = _HeldLines()
         for chunk in self.chunks():
-            end = chunk.rfind(b"\n") + 1
-            block = rest + chunk[:end] if end else b""
-            rest = chunk[end:] if end else rest + chunk
-            # bytes.count takes twice as long as all else that is done here
-            feeds = np.flatnonzero(np.frombuffer(block, np.uint8) == _LINE_FEED)
-            if len(rest) > MAX_BODY:
-                raise BulkError(
-                    f"{self._file.name}:{number + len(feeds)}: a line is longer than {MAX_BODY} "
-                    "bytes, which no resource is; look at the file"
-                )
-            if block:
-                yield number, block, feeds
-            number += len(feeds)
-        if rest:
-            yield number, rest, _NOWHERE
+            held.add(chunk)
+            if held.used >= _BLOCK:
+                yield from self._told(held)
+        yield from self._told(held)
+        if held.used:
+            yield held.number, held.view(held.used), _NOWHERE
+
+    def _told(self, held: "_HeldLines") -> Iterator[tuple[int, memoryview, Places]]:
+        """Yield the whole lines that are held, if there are any, and go on to what is after."""
+        end = held.end()
+        block = held.view(end)
+        # bytes.count takes twice as long as all else that is done here
+        feeds = np.flatnonzero(np.frombuffer(block, np.uint8) == _LINE_FEED)
+        if held.used - end > MAX_BODY:
+            raise BulkError(
+                f"{self._file.name}:{held.number + len(feeds)}: a line is longer than {MAX_BODY} "
+                "bytes, which no resource is; look at the file"
+            )
+        if end:
+            yield held.number, block, feeds
+            held.pass_over(end, len(feeds))
 
     def body(self) -> bytes:
         """Return the whole content of a file that holds one Bundle."""

@@ -56,6 +56,14 @@ def read_instant(text: str) -> Instant:
 
     Digits beyond the microsecond are cut off. A leap second counts as the second after it.
     """
+    # records hold few different days, and few different times of day, each of them many times
+    day, clock = _seen_days.get(text[:10]), _seen_clocks.get(text[10:])
+    at = _read_anew(text) if day is None or clock is None else day + clock
+    return at if _FIRST <= at <= _LAST else _clamped(at)
+
+
+def _read_anew(text: str) -> Instant:
+    """Read a time, not yet clamped, and remember its day, and its clock time with its offset."""
     found = _is_clock(text)
     if found is None:
         raise UnreadableTimeError(
@@ -74,7 +82,17 @@ def read_instant(text: str) -> Instant:
     at = since.days * DAY + since.seconds * SECOND + since.microseconds
     if leap:
         at += SECOND
-    return at if _FIRST <= at <= _LAST else _clamped(at)
+    day = (date.fromisoformat(text[:10]).toordinal() - _EPOCH_DAY) * DAY
+    for seen, part, means in ((_seen_days, text[:10], day), (_seen_clocks, text[10:], at - day)):
+        if len(seen) >= _MOST_SEEN:
+            seen.clear()
+        seen[part] = means
+    return at
+
+
+_MOST_SEEN = 100_000
+_seen_days: dict[str, Instant] = {}
+_seen_clocks: dict[str, Instant] = {}
 
 
 _NO_SUCH_DAY = "a date names a year, month or day that does not exist; correct it in the record"
@@ -86,6 +104,9 @@ def sortable(text: str) -> str:
     >>> sortable("2024-01-01T02:00:00.5+02:00")
     '2024-01-01T00:00:00.500000'
     """
+    plain = len(text) == 20 and text[10] == "T" and text[19] == "Z" and text[17:19] != "60"
+    if plain and text.isprintable():
+        return f"{text[:19]}.000000"
     zone = 1 if text[19:].endswith("Z") else 6 if text[19:].endswith("+00:00") else 0
     shaped = zone and text[10] == "T" and text[19] in ".Z+"
     if not shaped or text[17:19] == "60" or not text.isprintable():
