@@ -128,7 +128,7 @@ def lacking(
         if scan.cut:
             words, keys = _cut(file, scan)
             warnings.append(words + ("" if not accept_cut else " (accepted)"))
-            gaps |= {} if accept_cut else dict.fromkeys(keys, f"{file.name} is cut: {scan.cut}")
+            gaps |= {} if accept_cut else dict.fromkeys(keys, f"{file.name} is cut: {scan.short}")
     return Lacking(dict(sorted(gaps.items())), tuple(warnings))
 
 
@@ -188,7 +188,7 @@ def _cut(file: DataFile, scan: Scanned) -> tuple[str, list[str]]:
     keys = [f"kind:{kind}" for kind in known] or ([] if only_others else ["*"])
     about = ", ".join(sorted(types)) or "anything"
     words = (
-        f"{file.name} is cut: {scan.cut}. What came after is not there, so {about} is incomplete "
+        f"{file.name} is cut: {scan.short}. What came after is not there, so {about} is incomplete "
         "for every patient; fetch the file again, or say --accept-cut to go on without it"
     )
     return words, keys

@@ -59,7 +59,7 @@ class ShardReader:
             yield self._patient(patient, found.pop(patient))
 
     def _laid(self) -> Iterator[tuple[Laid, int]]:
-        for number in range(len(self._job.export.files)):
+        for number in range(len(self._job.parts)):
             for path in (self._job.spill(number), self._job.second_spill(number)):
                 for laid in read_blocks(path, read_report(path).blocks, self._shard):
                     yield laid, number
@@ -127,12 +127,13 @@ class ShardReader:
         return Patient(record, {} if scheduled else written_in(resources, urls))
 
     def _decoded(self, piece: Piece, number: int) -> DecodedBundle:
-        file = self._job.export.files[number].name
-        place = f"{file}:{piece.line}" + (f" entry {piece.entry}" if piece.entry >= 0 else "")
+        file = self._job.file(number).name
+        line = piece.line + self._job.before[number]
+        place = f"{file}:{line}" + (f" entry {piece.entry}" if piece.entry >= 0 else "")
         part = decode_resource(piece.data, place, piece.full_url, unique=True)
         if piece.kind == "r":
             self.rejects += [
-                reject(file, piece.line, piece.entry, trouble.reason, piece.data, attributed=True)
+                reject(file, line, piece.entry, trouble.reason, piece.data, attributed=True)
                 for trouble in part.troubles
             ]
         return part

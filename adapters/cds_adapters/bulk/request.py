@@ -9,6 +9,7 @@ from typing import Any
 
 import cds_engine
 from cds_adapters.bulk.job import BundleFiles
+from cds_adapters.bulk.parts import SIZE
 from cds_adapters.bulk.sources import Export
 from cds_engine.replay.settings import ReplaySettings
 
@@ -71,6 +72,7 @@ class ReplayRequest:
         return canonical(
             {
                 "engine": [cds_engine.__version__, cds_engine.SEMANTICS_VERSION, self.engine],
+                "parts": SIZE,
                 "files": [[f.name, f.url, f.size, f.kind, f.stamp] for f in export.files],
                 "bundles": [[[n, sha256(b).hexdigest()] for n, b in fs] for fs in self.bundles],
                 "settings": self.plain_settings(),

@@ -16,9 +16,10 @@ from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.manifest import manifest_of
 from cds_adapters.bulk.medications import lay_out
 from cds_adapters.bulk.parquet import join_shards
+from cds_adapters.bulk.parts import parts_of, together
 from cds_adapters.bulk.rejects import Reject, as_lines
 from cds_adapters.bulk.request import ReplayRequest, canonical
-from cds_adapters.bulk.scan import Scanned, is_scanned, read_report, scan_file
+from cds_adapters.bulk.scan import Scanned, is_scanned, read_report, scan_part
 from cds_adapters.bulk.shards import ShardReport, replay_one, shard_report
 from cds_adapters.bulk.sources import BulkError, Export, find_export
 from cds_adapters.bulk.spill import write_whole
@@ -72,9 +73,9 @@ class Team(Protocol):
     """Does the work of a replay, on one machine or on many."""
 
     def scan(self, job: Job, numbers: Sequence[int], /) -> Iterator[int]:
-        """Scan files; yield the number of each when it is done. All reports are there at the end.
+        """Scan parts; yield the number of each when it is done. All reports are there at the end.
 
-        The numbers come with the largest file first.
+        The numbers come with the largest part first.
         """
 
     def decide(
@@ -90,8 +91,8 @@ class OneMachine:
         self._jobs = jobs
 
     def scan(self, job: Job, numbers: Sequence[int]) -> Iterator[int]:
-        """Scan files; what can matter is laid out in the job's folder."""
-        return _in_parallel(self._jobs, scan_file, job, numbers)
+        """Scan parts; what can matter is laid out in the job's folder."""
+        return _in_parallel(self._jobs, scan_part, job, numbers)
 
     def decide(
         self, job: Job, scans: Sequence[Scanned], shards: Sequence[int]
@@ -122,10 +123,12 @@ def replay(request: ReplayRequest, progress: Progress = in_silence) -> ReplayRes
     job = _job(request, export)
     with _team(request) as team:
         _prepare(request, export, job)
-        scans = _scan_all(team, job, progress)
+        parts = _scan_all(team, job, progress)
+        whole = together(job.parts, parts)
+        scans = whole.files
         _refuse_damaged(request, scans, [])
-        job, lacks = _completed(request, job, scans)
-        reports = _replay_all(team, job, scans, progress)
+        job, lacks = _completed(request, replace(job, before=whole.before), scans)
+        reports = _replay_all(team, job, parts, progress)
     rejects = _refuse_damaged(request, scans, reports)
     return _finish(request, job, scans, reports, rejects, lacks)
 
@@ -140,6 +143,7 @@ def _job(request: ReplayRequest, export: Export) -> Job:
         codes=dict(request.codes),
         time_zone=request.time_zone,
         engine=request.engine,
+        parts=parts_of(export),
     )
 
 
@@ -161,17 +165,15 @@ def _prepare(request: ReplayRequest, export: Export, job: Job) -> None:
 
 
 def _scan_all(team: Team, job: Job, progress: Progress) -> list[Scanned]:
-    sizes = [file.size for file in job.export.files]
-    numbers = range(len(sizes))
+    numbers = job.largest_first()
     todo = [number for number in numbers if not is_scanned(job, number)]
-    done, total = sum(sizes) - sum(sizes[n] for n in todo), sum(sizes)
+    total = sum(map(job.size, numbers))
+    done = total - sum(map(job.size, todo))
     progress("reading", done, total)
-    # the largest files first, so that no process is left alone with one at the end
-    ordered = sorted(todo, key=lambda number: -sizes[number])
-    for number in team.scan(job, ordered):
-        done += sizes[number]
+    for number in team.scan(job, todo):
+        done += job.size(number)
         progress("reading", done, total)
-    return [read_report(job.spill(number)) for number in numbers]
+    return [read_report(job.spill(number)) for number in sorted(numbers)]
 
 
 def _completed(request: ReplayRequest, job: Job, scans: Sequence[Scanned]) -> tuple[Job, Lacking]:

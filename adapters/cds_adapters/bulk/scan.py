@@ -60,11 +60,13 @@ class Scanned:
     Attributes:
         sha256: of the file as it stands.
         lines: lines that are not empty, entries of Bundles, rows of Parquet files.
+        ends: how many lines there are, empty ones too, of a file of lines.
         kept: how many of them can matter, by type of resource.
         types: how many there are, by type of resource.
         blocks: where the shards stand in the file's spill.
         rejects: damaged lines.
         cut: why it is known to end too early; empty if it is not.
+        cut_line: the line in which it ends, where that is in the middle of one.
         refused: failures that the server reported in the export itself.
         latest: the last start or end of an encounter; None if there is none.
         unmapped: ``type code`` -> how often the code was met where it does not count.
@@ -72,14 +74,21 @@ class Scanned:
 
     sha256: str = ""
     lines: int = 0
+    ends: int = 0
     kept: Counter[str] = field(default_factory=Counter)
     types: Counter[str] = field(default_factory=Counter)
     blocks: list[Block] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     cut: str = ""
+    cut_line: int = 0
     refused: int = 0
     latest: Instant | None = None
     unmapped: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def short(self) -> str:
+        """Why it is known to end too early, with the line; empty if it is not."""
+        return f"line {self.cut_line} {self.cut}" if self.cut_line else self.cut
 
 
 # a Counter is no type that msgspec knows
@@ -93,29 +102,30 @@ def read_report(spill: Path) -> Scanned:
 
 
 def is_scanned(job: Job, number: int) -> bool:
-    """Say whether a file has been scanned to its end."""
+    """Say whether a part has been scanned to its end."""
     return job.spill(number).with_suffix(".json").exists()
 
 
-def scan_file(job: Job, number: int) -> int:
-    """Scan one file; return its number. Its report is written last, and marks it as done."""
+def scan_part(job: Job, number: int) -> int:
+    """Scan one part; return its number. Its report is written last, and marks it as done."""
     scanner = _Scanner(job, number, None)
     scanner.scan()
     return number
 
 
 def fetch_more(job: Job, number: int, names: frozenset[int]) -> None:
-    """Scan one file again for resources that count after all, see ``cds_adapters.bulk.twice``."""
+    """Scan one part again for resources that count after all, see ``cds_adapters.bulk.twice``."""
     _Scanner(job, number, names).scan()
 
 
 class _Scanner:
-    """One file in the course of being scanned."""
+    """A file, or a part of one, in the course of being scanned."""
 
     def __init__(self, job: Job, number: int, only: frozenset[int] | None) -> None:
         self.job = job
         self.number = number
-        self.file: DataFile = job.export.files[number]
+        self.part = job.parts[number]
+        self.file: DataFile = job.file(number)
         self.only = only
         self.wanted = job.wanted()
         self.types = self.wanted.types()
@@ -131,9 +141,12 @@ class _Scanner:
     def scan(self) -> None:
         first = self.only is None
         path = self.job.spill(self.number) if first else self.job.second_spill(self.number)
-        stream = FileStream(self.job.export.address, self.file)
+        stream = FileStream(self.job.export.address, self.file, self.part)
         with SpillWriter(path) as self.spill:
-            if self.file.kind == "ndjson":
+            if self.part.digest:
+                for _ in stream.chunks():
+                    pass
+            elif self.file.kind == "ndjson":
                 self._scan_lines(stream)
             elif self.file.kind == "bundle":
                 self._scan_body(stream)
@@ -156,6 +169,7 @@ class _Scanner:
         judge, passing = self.judge.judge, self.only is None
         last = 0
         for first, text, feeds in stream.whole_lines():
+            self.found.ends += len(feeds)
             looked = look_at(text, feeds, self.judge) if passing and len(feeds) else None
             if looked is not None:
                 self._take_block(looked, first)
@@ -275,7 +289,7 @@ class _Scanner:
 
     def _add_broken(self, data: bytes, line: int, reason: str, *, cut: bool) -> None:
         if cut and not _is_json(data):
-            self.found.cut = f"line {line} ends in the middle"
+            self.found.cut, self.found.cut_line = "ends in the middle", line
         self._add_unreadable(data, line, -1, None, reason)
 
     def _add_nested(self, data: bytes, line: int) -> None:

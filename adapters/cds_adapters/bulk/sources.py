@@ -39,6 +39,23 @@ class DataFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of work at one file.
+
+    Attributes:
+        file: the number of the file in its export.
+        start, end: it is the lines that begin at these bytes or between them; the whole file if
+            the end is None.
+        digest: nothing is read but the digest of the file is taken.
+    """
+
+    file: int
+    start: int = 0
+    end: int | None = None
+    digest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """The files of an export, by name.
 
@@ -60,6 +77,12 @@ def open_file(address: str, file: DataFile) -> IO[bytes]:
     """Open a file of an export as it stands, packed or not."""
     stream: IO[bytes] = _system(address)[0].open(file.url, "rb")
     return stream
+
+
+def can_be_entered(address: str) -> bool:
+    """Say whether files can surely be read from any place on, as those of this machine can."""
+    names = _system(address)[0].protocol
+    return not {"file", "local", "memory"}.isdisjoint([names] if isinstance(names, str) else names)
 
 
 def find_export(address: str) -> Export:

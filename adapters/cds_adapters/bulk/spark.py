@@ -1,7 +1,7 @@
 """A replay on Spark: executors read the files, Spark moves the pieces to their patients' shards.
 
-Every file is one task that reads it, and every shard one that replays it; both run what one
-machine would run, so that what comes out is the same to the byte. The driver holds no rows.
+Every part of a file is one task that reads it, and every shard one that replays it; both run what
+one machine would run, so that what comes out is the same to the byte. The driver holds no rows.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -62,13 +62,12 @@ class SparkTeam:
         self._order: list[int] = []
 
     def scan(self, job: Job, numbers: Sequence[int]) -> Iterator[int]:
-        """Read all files of an export, whether or not their reports are there.
+        """Read all parts of an export, whether or not their reports are there.
 
         What a driver that was killed had read is gone with it; only shards are taken up again.
         """
         # Spark begins with the first: the largest, so that none is left alone at the end
-        sizes = [file.size for file in job.export.files]
-        self._order = sorted(range(len(sizes)), key=lambda number: -sizes[number])
+        self._order = job.largest_first()
         self._told = self._spread(self._order).flatMap(partial(read, job, versions()))
         # kept on the executors' disks, for it is needed three times
         self._told.persist(_on_disk())

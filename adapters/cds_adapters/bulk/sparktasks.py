@@ -18,7 +18,7 @@ import cds_engine
 from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.medications import lay_out
 from cds_adapters.bulk.names import Hashes, Held
-from cds_adapters.bulk.scan import Scanned, fetch_more, read_report, scan_file
+from cds_adapters.bulk.scan import Scanned, fetch_more, read_report, scan_part
 from cds_adapters.bulk.shards import replay_one
 from cds_adapters.bulk.sources import BulkError, open_file
 from cds_adapters.bulk.spill import Block
@@ -27,10 +27,10 @@ from cds_engine.errors import CDSError
 REPORT, BLOCK, KEPT, DROPPED, FAULT, ROWS = "report", "block", "kept", "dropped", "fault", "rows"
 
 Place = tuple[int, bool, int]
-"""Number of the input file, whether it was read again, and the order in which it was told."""
+"""Number of the part, whether it was read again, and the order in which it was told."""
 
 Told = tuple[str, int, Place, bytes]
-"""What is told, for which shard (or file, or part of the hashes), from where, and the bytes."""
+"""What is told, for which shard (or part of files or hashes), from where, and the bytes."""
 
 MEDICATION_FILES = ("medications", "medications.index")
 """What ``cds_adapters.bulk.medications.lay_out`` leaves in a work folder."""
@@ -47,12 +47,12 @@ def versions() -> Versions:
 
 
 def read(job: Job, told_by: Versions, number: int) -> Iterator[Told]:
-    """Read one file of the export; tell its report, its pieces by shard, and its hashes."""
+    """Read one part of the export; tell its report, its pieces by shard, and its hashes."""
     return _guarded(_read, job, told_by, number)
 
 
 def read_again(job: Job, names: frozenset[int], number: int) -> Iterator[Told]:
-    """Read one file again for resources that count after all; tell them by shard."""
+    """Read one part again for resources that count after all; tell them by shard."""
     with _own_folder(job) as mine:
         fetch_more(mine, number, names)
         path = mine.second_spill(number)
@@ -75,7 +75,7 @@ def meet(told: Iterable[Told]) -> Iterator[tuple[bytes, list[int]]]:
     """Find resources of which one version was kept and another was not, in one part of the hashes.
 
     Yields:
-        Their hashes, and the numbers of the files that hold versions that were not kept.
+        Their hashes, and the numbers of the parts that hold versions that were not kept.
     """
     kept, dropped = [np.empty(0, np.uint64)], dict[int, list[Hashes]]()
     for what, _, (number, _, _), data in told:
@@ -127,7 +127,7 @@ def _read(job: Job, told_by: Versions, number: int) -> Iterator[Told]:
         )
     _refuse_absent(job, number)
     with _own_folder(job) as mine:
-        scan_file(mine, number)
+        scan_part(mine, number)
         path = mine.spill(number)
         found = read_report(path)
         yield from _blocks(path, found.blocks, number, again=False)
@@ -139,7 +139,7 @@ def _read(job: Job, told_by: Versions, number: int) -> Iterator[Told]:
 
 
 def _refuse_absent(job: Job, number: int) -> None:
-    file = job.export.files[number]
+    file = job.file(number)
     try:
         open_file(job.export.address, file).close()
     except OSError as fault:

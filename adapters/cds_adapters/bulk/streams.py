@@ -10,7 +10,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from cds_adapters.bulk.sources import BulkError, DataFile, open_file
+from cds_adapters.bulk.sources import BulkError, DataFile, Part, open_file
 from cds_adapters.fhir.streams import FREE, MAX_BODY, MAX_RATIO, MAX_UNPACKED
 
 _LINE_FEED = ord("\n")
@@ -19,6 +19,8 @@ Places = NDArray[np.intp]
 _NOWHERE: Places = np.empty(0, dtype=np.intp)
 _CHUNK = 2**17
 """Bytes read at a time; the system keeps handing out the same memory for as much."""
+
+WHOLE = Part(0)
 
 _BLOCK = 2**20
 """Bytes of lines that are told together."""
@@ -84,17 +86,18 @@ class FileStream:
         seen: how many bytes of the file, as it stands, were read so far.
     """
 
-    def __init__(self, address: str, file: DataFile) -> None:
+    def __init__(self, address: str, file: DataFile, part: Part = WHOLE) -> None:
         self._address = address
         self._file = file
-        self._hash = hashlib.sha256()
+        self._part = part
+        self._hash = hashlib.sha256() if part.end is None else None
         self.cut = ""
         self.seen = 0
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the bytes read so far, as they stand in the file."""
-        return self._hash.hexdigest()
+        """SHA-256 of the bytes read so far, as they stand in the file; empty of a part alone."""
+        return "" if self._hash is None else self._hash.hexdigest()
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield the lines that are not empty, counted from 1."""
@@ -159,15 +162,38 @@ class FileStream:
     def chunks(self) -> Iterator[bytes]:
         """Yield the unpacked content piece by piece."""
         with open_file(self._address, self._file) as stream:
+            if self._part.end is not None:
+                yield from self._between(stream, self._part.start, self._part.end)
+                return
             first = True
             for chunk in self._unpacked(stream):
                 yield chunk.removeprefix(BOM_UTF8) if first else chunk
                 first = False
 
+    def _between(self, stream: IO[bytes], start: int, end: int) -> Iterator[bytes]:
+        """Yield the lines that begin between two bytes, the first of them included."""
+        # the byte before tells whether a line begins at the first one
+        at = max(start - 1, 0)
+        stream.seek(at)
+        inside = start == 0
+        for chunk in self._raw(stream):
+            first = 0 if inside else chunk.find(b"\n") + 1
+            inside = inside or first > 0
+            if at + first >= end:
+                return
+            last = chunk.find(b"\n", max(first, end - 1 - at)) if inside else -1
+            if last >= 0:
+                yield chunk[first : last + 1]
+                return
+            if inside:
+                yield chunk[first:].removeprefix(BOM_UTF8 if at == 0 else b"")
+            at += len(chunk)
+
     def _raw(self, stream: IO[bytes]) -> Iterator[bytes]:
         try:
             while chunk := stream.read(_PACKED_CHUNK if self._file.packing else _CHUNK):
-                self._hash.update(chunk)
+                if self._hash is not None:
+                    self._hash.update(chunk)
                 self.seen += len(chunk)
                 yield chunk
         except OSError as fault:

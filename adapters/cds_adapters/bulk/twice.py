@@ -15,8 +15,8 @@ _AT_ONCE = 40_000_000
 
 
 def fetch_other_versions(job: Job) -> int:
-    """Fetch the versions that were not kept of resources that were; return from how many files."""
-    numbers = range(len(job.export.files))
+    """Fetch the versions that were not kept of resources that were; return from how many parts."""
+    numbers = range(len(job.parts))
     parts = sum(_load(job, number, "names").size for number in numbers) // _AT_ONCE + 1
     names: set[int] = set()
     again: set[int] = set()
@@ -33,7 +33,7 @@ def fetch_other_versions(job: Job) -> int:
 
 def _kept(job: Job, part: int, parts: int) -> Hashes:
     """Return one part of the hashes of what is kept."""
-    found = [_load(job, number, "names") for number in range(len(job.export.files))]
+    found = [_load(job, number, "names") for number in range(len(job.parts))]
     if parts > 1:
         found = [hashes[hashes % np.uint64(parts) == part] for hashes in found]
     return np.concatenate([np.empty(0, np.uint64), *found])
