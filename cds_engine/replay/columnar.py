@@ -24,7 +24,7 @@ from cds_engine.history.event import Record
 from cds_engine.history.extract import HistoryTaker
 from cds_engine.history.table import EventTable, Findings, HistoryTable, TableTaker, table_of
 from cds_engine.history.table.answer import REASONS
-from cds_engine.history.table.columns import Longs
+from cds_engine.history.table.columns import Bools, Longs
 from cds_engine.history.value import Finding, History, Known, Missing
 from cds_engine.replay.engine import (
     UNKNOWN,
@@ -203,7 +203,15 @@ class _Deciding:
         result.reasons += [plain[n] for n in places]
         ask = np.array([_asks(fate) for fate in fates], dtype=np.bool_)
         if fates and ask.any():
-            self._ask(result, np.flatnonzero(ask[numbers]).tolist())
+            self._ask(result, np.flatnonzero(ask[numbers] & self._lacks_something()).tolist())
+
+    def _lacks_something(self) -> Bools:
+        """Say which rows have an input that is missing or a range: others lack none to name."""
+        lacks = np.zeros(len(self.as_of), dtype=np.bool_)
+        for found in self.histories.columns.values():
+            lacks |= found.reasons > 0
+            lacks[list(found.spans)] = True
+        return lacks
 
     def _ask(self, result: Decided, rows: Sequence[int]) -> None:
         """Ask ``decide`` for the words, once for each different state."""
