@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from cds_engine.replay.table import Columns
 
-ROW_GROUP = 65_536
+ROW_GROUP = 16_384
 """Rows of a row group; the last one has what is left."""
 
 _TYPES: dict[str, pa.DataType] = {
