@@ -76,6 +76,28 @@ def truth(world: HypertensionCohort, bundle: RuleBundle, n: int = 200_000, seed:
     return Truth(*values, values[0] - values[1])
 
 
+def gained(draw: Draw, bundle: RuleBundle, k: int, against: Array) -> Array:
+    """Return by how much each patient's outcome is better for what the bundle advises at a stage.
+
+    Before the stage all is as it was, after it as the bundle advises.
+
+    Args:
+        draw: the patients.
+        bundle: advises.
+        k: the stage.
+        against: the action that takes the place of the advised one, (n,).
+    """
+    before: list[Rule] = [_given(draw.columns[one.action]) for one in draw.world.stages[:k]]
+    after = [_rule(draw, bundle, at) for at in range(k + 1, len(draw.world.stages))]
+    advised = draw.potential([*before, _rule(draw, bundle, k), *after])
+    other: Array = draw.potential([*before, _given(against), *after]) - advised
+    return other  # lower is better
+
+
+def _given(actions: Array) -> Rule:
+    return lambda _: actions
+
+
 def _rule(draw: Draw, bundle: RuleBundle, k: int) -> Rule:
     stage = draw.world.stages[k]
 

@@ -50,7 +50,9 @@ def _answer(template: str, resources: Sequence[Resource]) -> Any:
     count = int(query.get("_count", ["1000"])[0])
     page = matching[:count]
     brought = _medications(page, resources) if "_include" in query else []
-    return to_searchset([dict(r) for r in [*page, *brought]], total=len(matching))
+    # a server counts a resource once, however many copies of it a file holds
+    matches = len({r.get("id") or number for number, r in enumerate(matching)})
+    return to_searchset([dict(r) for r in [*page, *brought]], total=matches)
 
 
 def _medications(page: Sequence[Resource], resources: Sequence[Resource]) -> list[Resource]:
