@@ -114,13 +114,19 @@ class ControlPoint:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationPoint:
-    """What was predicted of a group, and what was observed in it, with an interval."""
+    """What was predicted of a group, and what was observed in it, each with its interval.
+
+    Attributes:
+        low, high: of what was observed.
+        sure: of what was predicted; None where it is not told.
+    """
 
     predicted: float
     observed: float
     low: float
     high: float
     n: int
+    sure: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,16 @@ def interval(low: float, high: float, places: int | None = None) -> str:
     return f"{decimal(low, places)} to {decimal(high, places)}"
 
 
+def with_interval(estimate: float, low: float, high: float, unit: str = "") -> tuple[str, str]:
+    """Return an estimate with its unit, and its interval, to two digits of the interval's width.
+
+    >>> with_interval(144.411, 143.93, 144.892), with_interval(1.096, 0.889, 1.303, "mmHg")
+    (('144.41', '143.93 to 144.89'), ('1.10 mmHg', '0.89 to 1.30'))
+    """
+    places = max(0, places_for([high - low]) - 1)
+    return f"{decimal(estimate, places)} {unit}".rstrip(), interval(low, high, places)
+
+
 def percent(share: float | None) -> str:
     """Return a share in percent.
 

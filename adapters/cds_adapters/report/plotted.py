@@ -174,12 +174,14 @@ def calibration(key: str, title: str, points: Sequence[CalibrationPoint], x_axis
     Args:
         key: its name on the page.
         title: what it shows.
-        points: groups in the order of what was predicted; the larger, the more patients.
+        points: groups in the order of what was predicted; the larger, the more patients. Bars
+            to the sides are the intervals of what was predicted, where all have one.
         x_axis: what was predicted, with its unit.
         y_axis: what was observed, with its unit.
     """
     most = max((one.n for one in points), default=1)
-    ends = [v for one in points for v in (one.predicted, one.low, one.high)]
+    ends = [v for one in points
+            for v in (one.predicted, one.low, one.high, *(one.sure or ()))]  # fmt: skip
     low, high = min(ends, default=0.0), max(ends, default=1.0)
     margin = 0.06 * (high - low or 1.0)
     with drawing(460, 620) as figure:
@@ -191,15 +193,23 @@ def calibration(key: str, title: str, points: Sequence[CalibrationPoint], x_axis
         for one in points:
             x = one.predicted
             axes.plot([x, x], [one.low, one.high], color=BLUE, linewidth=1.8)
+            if one.sure is not None:
+                axes.plot(one.sure, [one.observed] * 2, color=BLUE, linewidth=1.0)
             size = 5 + 7 * math.sqrt(one.n / most)
             axes.plot([x], [one.observed], "o", color=BLUE, markersize=size)
         axes.set(xlim=whole, ylim=whole, xlabel=wrapped(x_axis, 50), ylabel=wrapped(y_axis, 40))
         plain_ticks(axes.yaxis.set_major_formatter, axes.xaxis.set_major_formatter)
         axes.grid(visible=True)
         drawn = svg(figure, key, title)
-    head = (x_axis, y_axis, "Interval", "n")
-    table = tuple((number(one.predicted), number(one.observed), interval(one.low, one.high),
-                   count(one.n)) for one in points)  # fmt: skip
+    sure = bool(points) and all(one.sure is not None for one in points)
+    head = (x_axis, *(("Its interval",) if sure else ()), y_axis, "Interval", "n")
+    places = places_for([high - low])
+    table = tuple(
+        (decimal(one.predicted, places),
+         *((interval(*one.sure, places),) if sure and one.sure else ()),
+         decimal(one.observed, places), interval(one.low, one.high, places), count(one.n))
+        for one in points
+    )  # fmt: skip
     return Chart(key, title, drawn, head, table)
 
 

@@ -21,7 +21,12 @@ from cds_adapters.report.charts import (
     heat,
     love,
 )
-from cds_adapters.report.numbers import count, interval, number, percent
+from cds_adapters.report.numbers import (
+    count,
+    number,
+    percent,
+    with_interval,
+)
 from cds_engine.vocabulary.units import unit_words
 
 Figures = Mapping[str, Any]
@@ -153,10 +158,10 @@ def sensitivity_chart(figures: Figures) -> Chart:
     low, high = [at["low"] for at in curve], [at["high"] for at in curve]
     middle = [curve[0]["low"]] * len(curve)
     lines = [Curve(words, [at["gamma"] for at in curve], middle, low, high)]
-    flips = one["flips_at"]
+    flips, told = one["flips_at"], f"{one['label'][:1].lower()}{one['label'][1:]}"
     at = [Line(flips, "flips")] if isinstance(flips, float | int) and flips <= 3 else []
     return curves(
-        "sensitivity", f"What unmeasured confounding could make of: {one['label'].lower()}", lines,
+        "sensitivity", f"What unmeasured confounding could make of: {told}", lines,
         "Gamma: factor by which an unmeasured cause shifts the odds of treatment",
         f"Difference{unit_of(figures)}", level=Line(0.0, "none"), at=at,
     )  # fmt: skip
@@ -183,6 +188,60 @@ def calibration_chart(figures: Figures) -> Chart:
     words = outcome_words(figures)
     return calibration("calibration", "Predicted and observed outcomes of those who did as advised",
                        points, f"Predicted: {words}", f"Observed: {words}")  # fmt: skip
+
+
+def benefit_chart(figures: Figures) -> Chart:
+    """Return the gain seen here against the gain that the version predicts."""
+    told = figures["calibration"]["benefit"]
+    points = [
+        CalibrationPoint(one["predicted"], one["observed"], one["low"], one["high"], one["n"],
+                         (one["predicted_low"], one["predicted_high"]))
+        for one in told["groups"]
+    ]  # fmt: skip
+    unit = unit_of(figures)
+    return calibration("benefit", "Predicted gain of the advised action, and the gain seen here",
+                       points, f"Predicted gain{unit}", f"Gain seen here{unit}")  # fmt: skip
+
+
+def benefit_words(figures: Figures) -> str:
+    """Return in words whether the version promises what was seen here."""
+    told, unit = figures["calibration"]["benefit"], figures["bundle"]["aim"]["unit"] or ""
+    mean, mean_ends = with_interval(
+        told["mean_observed"], told["mean_observed_low"], told["mean_observed_high"],
+        unit_words(unit),
+    )  # fmt: skip
+    predicted = f"{number(told['mean_predicted'], 3)} {unit_words(unit)}".rstrip()
+    said = f"On average it predicts {predicted}, and {mean} was seen here ({mean_ends}). "
+    if told["slope"] is None:
+        return f"{said}There is no slope: {told['why_no_slope']}."
+    slope, ends = with_interval(told["slope"], told["slope_low"], told["slope_high"])
+    if told["slope_high"] < 1:
+        return (f"{said}Of each further unit predicted only {slope} was seen ({ends}): the larger "
+                "the gain it predicts, the more it overstates it.")  # fmt: skip
+    if told["slope_low"] > 1:
+        return (f"{said}For each further unit predicted {slope} was seen ({ends}): it makes "
+                "patients look more alike than they are.")  # fmt: skip
+    return f"{said}For each further unit predicted {slope} was seen ({ends}), which agrees with 1."
+
+
+def benefit_rows(figures: Figures) -> list[tuple[str, ...]]:
+    """Return how well the predicted gain held in all stages together, and in each."""
+    told = figures["calibration"]["benefit"]
+    rows = [_held(stage_of(figures, one["stage"]), one) for one in told["stages"]]
+    return rows if told["refused"] or len(rows) < 2 else [_held("All", told), *rows]
+
+
+def _held(name: str, one: Figures) -> tuple[str, ...]:
+    if one["refused"]:
+        return (name, "", "", "", "", f"refused: {one['refused']}")
+    seen = _ends({"estimate": one["mean_observed"], "low": one["mean_observed_low"],
+                  "high": one["mean_observed_high"]})  # fmt: skip
+    slopes = [
+        one["why_no_slope"] if one["slope"] is None else
+        _ends({"estimate": one[of], "low": one[f"{of}_low"], "high": one[f"{of}_high"]})
+        for of in ("slope", "intercept")
+    ]  # fmt: skip
+    return (name, count(one["n"]), number(one["mean_predicted"]), seen, *slopes)
 
 
 def flips_chart(told: Figures, labels: Mapping[str, str]) -> Chart:
@@ -240,7 +299,8 @@ def _better(figures: Figures) -> str:
 def _ends(told: Figures | None) -> str:
     if told is None:
         return ""
-    return f"{number(told['estimate'])} ({interval(told['low'], told['high'])})"
+    value, ends = with_interval(told["estimate"], told["low"], told["high"])
+    return f"{value} ({ends})"
 
 
 def _kappa(one: Figures) -> str:

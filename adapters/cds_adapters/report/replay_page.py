@@ -5,12 +5,20 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from cds_adapters.report import replay_charts as charts
-from cds_adapters.report.numbers import count, interval, number, percent
+from cds_adapters.report.numbers import (
+    count,
+    number,
+    percent,
+    with_interval,
+)
 from cds_adapters.report.page import page
+from cds_adapters.report.ways_out import ways_out
 from cds_engine.vocabulary.time import parse_duration
 from cds_engine.vocabulary.units import unit_words
 
 Figures = Mapping[str, Any]
+Trail = tuple[tuple[str, str], ...]
+"""Words and addresses of the pages above one."""
 LISTED = 100
 """How many flips the page lists one by one; ``figures.json`` lists them all."""
 
@@ -30,13 +38,16 @@ OTHER = {"no advice": "No advice", "not applicable": "Not applicable",
          "several equally good": "Several equally good"}  # fmt: skip
 
 
-def replay_page(figures: Figures, service: Callable[[str, str], str] | None = None) -> str:
+def replay_page(
+    figures: Figures, service: Callable[[str, str], str] | None = None, trail: Trail = ()
+) -> str:
     """Return the report of a replay.
 
     Args:
         figures: what ``figures.json`` says.
         service: patient and instant -> address of the patient's page as of then, where the report
             is shown by a service; else names lead to the timelines on the page itself.
+        trail: the pages of the service above it.
     """
     told = {one["patient"]: f"patient-{at}" for at, one in enumerate(figures["timelines"])}
 
@@ -48,11 +59,12 @@ def replay_page(figures: Figures, service: Callable[[str, str], str] | None = No
     labels = figures["bundle"]["actions"] | (figures["against"] or {}).get("actions", {}) | OTHER
     return page(
         "replay.html", figures=figures, run=_UNTOLD | figures["run"],
-        outcome=charts.outcome_words(figures), link=link,
+        outcome=charts.outcome_words(figures), link=link, rewind=service, trail=trail,
         anchors=told, labels=labels, tables=charts.tables(figures), first=_first(figures),
         flips=flips_view(figures["flips"], labels, figures["bundle"]["stages"]),
         listed=LISTED, number=number, count=count,
-        percent=percent, horizon=_horizon(figures), **_charts(figures),
+        percent=percent, horizon=_horizon(figures), ways=ways_out(figures),
+        level=f"{100 * figures['settings']['level']:g} %", **_charts(figures),
     )  # fmt: skip
 
 
@@ -84,13 +96,19 @@ def _charts(figures: Figures) -> dict[str, Any]:
     valued = eligible and not value["refused"]
     groups = any(part["groups"] for part in figures["subgroups"])
     both = figures["against"] is not None
+    promised = "benefit" in figures["calibration"]  # figures of older runs have none
+    checked = eligible and promised and not figures["calibration"]["benefit"]["refused"]
     return {
-        "funnel": charts.funnel_chart(figures),
+        "funnel": _if_any(charts.funnel_chart, figures, bool(figures["funnel"][0]["decisions"])),
         "reasons": charts.reasons_chart(figures, REASONS) if figures["abstentions"] else None,
-        "firing": charts.firing_chart(figures) if figures["firing"]["months"] else None,
-        "concordance": charts.concordance_chart(figures) if eligible else None,
+        "firing": _if_any(charts.firing_chart, figures,
+                          any(one["fired"] for one in figures["firing"]["months"])),
+        "concordance": _if_any(charts.concordance_chart, figures,
+                               any(one["agreed"] for one in figures["concordance"])),
         "values": charts.values_chart(figures) if valued else None,
-        "differences": charts.differences_chart(figures) if valued else None,
+        "differences": _if_any(charts.differences_chart, figures, valued and any(
+            one["refused"] or one["robust"]["estimate"] or one["robust"]["standard_error"]
+            for one in value["differences"])),
         "balance": _if_any(charts.balance_chart, figures, valued and
                            bool(value["assumptions"]["balance"])),
         "overlap": charts.overlap_rows(figures) if valued else [],
@@ -100,6 +118,9 @@ def _charts(figures: Figures) -> dict[str, Any]:
                       ("version", *(("against",) if both else ()))] if valued and groups else [],
         "calibration": _if_any(charts.calibration_chart, figures,
                                eligible and not figures["calibration"]["refused"]),
+        "benefit": _if_any(charts.benefit_chart, figures, checked),
+        "kept": charts.benefit_words(figures) if checked else "",
+        "held": charts.benefit_rows(figures) if eligible and promised else [],
     }  # fmt: skip
 
 
@@ -115,6 +136,7 @@ def _first(figures: Figures) -> dict[str, Any]:
     answers = [_answer(one, figures) for one in value["differences"]
                if one["minus"] in ("usual", "against")]  # fmt: skip
     said = [f"No value is told. {value['refused']}"] if value["refused"] else []
+    said += ["Options that may help are named below."] if ways_out(figures) else []
     said += [f"{one['label']}: no value, for {one['refused']}." for one in value["regimes"]
              if one["refused"] and one["kind"] == "regime"]  # fmt: skip
     doubtful = [one["assumption"] for one in (value["assumptions"] or {}).get("ledger", ())
@@ -151,5 +173,5 @@ def _answer(one: Figures, figures: Figures) -> tuple[str, str, str] | None:
     if one["refused"]:
         return None
     told, unit = one["robust"], unit_words(figures["bundle"]["aim"]["unit"] or "")
-    return (one["label"], f"{number(told['estimate'])} {unit}",
-            f"{interval(told['low'], told['high'])}, doubly robust")  # fmt: skip
+    value, ends = with_interval(told["estimate"], told["low"], told["high"], unit)
+    return one["label"], value, f"{ends}, doubly robust"

@@ -16,6 +16,7 @@ from cds_engine.estimate.stage import HistorySpec, StageData
 from cds_engine.estimate.trajectories import Trajectories
 from cds_engine.replay.figures.points import DecisionPoints
 from cds_engine.replay.figures.settings import FigureSettings
+from cds_engine.vocabulary.units import unit_words
 
 ADVISED = ("recommendation", "no_change")
 """The outcomes in which one action is advised; else what is usual is done."""
@@ -73,6 +74,7 @@ class Cohort:
         version, against: what the versions said.
         first: the row of each patient's first decision in the table.
         last: the row of the last one, which the outcome is from.
+        rows: the row of each stage, -1 where a patient has none there, shape (stages, n).
         eligible: patients with a decision at a stage that offers a choice.
         left_out: reason -> patients.
         repeated: stage -> decision points beyond the first of a patient, which are not used.
@@ -87,6 +89,7 @@ class Cohort:
     against: Advice | None = None
     first: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     last: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    rows: Ints = field(default_factory=lambda: np.zeros((0, 0), dtype=np.intp))
     eligible: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
     repeated: dict[str, int] = field(default_factory=dict)
@@ -214,7 +217,7 @@ class _Maker:
         value = pd.to_numeric(frame["outcome.value"].iloc[last]).astype("float64")
         wide["outcome"] = value.to_numpy()
         counted = replace(
-            counted, first=first, last=last,
+            counted, first=first, last=last, rows=matrix,
             outcomes={str(name): int(n) for name, n in state.value_counts().items()},
         )  # fmt: skip
         if not np.isfinite(wide["outcome"]).any():
@@ -224,7 +227,7 @@ class _Maker:
             wide, specs, outcome="outcome", better=aim.better, missing_outcomes="keep",
             kinds=self.points.bundle.kinds, unit=aim.unit or "",
         )  # fmt: skip
-        found = replace(found, outcome_name=f"{aim.outcome} ({aim.unit})")
+        found = replace(found, outcome_name=_outcome_words(self.points))
         overridden: list[str] = []
         stages = tuple(self._ruled_out(h, rows, overridden)
                        for h, rows in zip(found.stages, matrix, strict=True))  # fmt: skip
@@ -301,6 +304,12 @@ class _Maker:
             places.append(place)
         words = tuple(f"{name} ({n} patients)" for name, n in untaken.items())
         return Advice(tuple(places), usual, words)
+
+
+def _outcome_words(points: DecisionPoints) -> str:
+    """Return the outcome with its unit as a person reads it."""
+    aim = points.bundle.document.aim
+    return f"{aim.outcome} ({unit_words(aim.unit)})" if aim.unit else aim.outcome
 
 
 def _holds(points: DecisionPoints, frame: "pd.DataFrame", criterion: "object") -> Bools:

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.replay.figures.assumptions import assumptions, sensitivity
+from cds_engine.replay.figures.benefit import benefit
 from cds_engine.replay.figures.calibration import calibration
 from cds_engine.replay.figures.cohort import cohort_of
 from cds_engine.replay.figures.concordance import concordance
 from cds_engine.replay.figures.control import firing
+from cds_engine.replay.figures.flips import COLUMNS as FLIP_COLUMNS
 from cds_engine.replay.figures.flips import flips
 from cds_engine.replay.figures.funnel import funnel, outcomes
 from cds_engine.replay.figures.groups import partitions
@@ -61,7 +63,9 @@ def figures_of(
         "firing": firing(points, settings.smallest_cell),
         "value": _value(found, settings) | {"cohort": cohort.plain()},
         "subgroups": subgroups(points, found, settings),
-        "calibration": calibration(found, settings),
+        "calibration": calibration(found, settings) | {
+            "benefit": benefit(points, found, settings)
+        },
         "flips": None, "timelines": [],
     }  # fmt: skip
     plain: dict[str, Any] = rounded(told | _one_by_one(points, settings))
@@ -97,11 +101,11 @@ def nobody(points: DecisionPoints) -> str | None:
 
 def _value(found: Valued, settings: FigureSettings) -> dict[str, Any]:
     if found.refused:
-        return {"refused": found.refused, "regimes": [], "differences": [], "sensitivity": [],
-                "assumptions": None}  # fmt: skip
+        return {"refused": found.refused, "refused_for": found.kind, "regimes": [],
+                "differences": [], "sensitivity": [], "assumptions": None}  # fmt: skip
     curves, flips_at = sensitivity(found, settings)
     return {
-        "refused": None, "outcome": trajectories_of(found.cohort).outcome_name,
+        "refused": None, "refused_for": None, "outcome": trajectories_of(found.cohort).outcome_name,
         "regimes": values_document(found), "differences": differences(found),
         "sensitivity": curves, "assumptions": assumptions(found, flips_at),
     }  # fmt: skip
@@ -109,7 +113,6 @@ def _value(found: Valued, settings: FigureSettings) -> dict[str, Any]:
 
 def _one_by_one(points: DecisionPoints, settings: FigureSettings) -> dict[str, Any]:
     """Return flips and timelines: of who flips, or without a second version of who disagreed."""
-    rows = rows_of(points.frame)
     groups = {
         part.by: [part.names[at] for at in part.group]
         for part in partitions(points, settings)
@@ -117,13 +120,14 @@ def _one_by_one(points: DecisionPoints, settings: FigureSettings) -> dict[str, A
     }
     told: dict[str, Any] = {}
     if points.against is not None:
-        told["flips"] = flips(rows, groups, settings.listed)
+        told["flips"] = flips(rows_of(points.frame[list(FLIP_COLUMNS)]), groups, settings.listed)
         wanted = [one["patient"] for one in told["flips"]["listed"]]
     else:
         apart = points.choice & points.advised & points.action_known & ~points.concordant
         wanted = list(points.frame.loc[apart, "key.patient"])
     few: Sequence[str] = list(dict.fromkeys(wanted))[: settings.timelines]
-    told["timelines"] = timelines(rows, list(points.bundle.base_variables), few)
+    theirs = points.frame[points.frame["key.patient"].isin(few)]
+    told["timelines"] = timelines(rows_of(theirs), list(points.bundle.base_variables), few)
     return told
 
 

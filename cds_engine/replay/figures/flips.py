@@ -8,6 +8,12 @@ from typing import Any
 Rows = Mapping[str, Sequence[Any]]
 """Column -> values, all of one length; None stands for no value."""
 
+COLUMNS = (
+    "key.patient", "key.encounter", "key.as_of", "decision.outcome", "decision.action",
+    "decision.stage", "against.outcome", "against.action", "against.stage",
+)  # fmt: skip
+"""What of the decision-point table is read."""
+
 OTHERWISE = {"equipoise": "several equally good", "abstention": "no advice",
              "not_applicable": "not applicable"}  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The decision points of a replay, with what each version said of them in one word."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -26,6 +27,25 @@ KNOWN_ACTION = ("seen", "unchanged")
 _NEEDED = ("key.patient", "key.encounter", "key.as_of", "decision.outcome", "decision.stage",
            "decision.action", "decision.candidates", "decision.code", "decision.reasons",
            "taken.action", "taken.state", "outcome.value", "outcome.state")  # fmt: skip
+_AGAINST = ("against.outcome", "against.action", "against.stage")
+_IF_THERE = ("person.sex",)
+LISTS = ("decision.candidates", "decision.reasons")
+"""Columns of which each value is a sequence of texts; in all that are read."""
+
+
+def columns_of(bundle: RuleBundle, against: RuleBundle | None, held: Sequence[str]) -> list[str]:
+    """Return which of the columns that a table has the figures read, so that no more be loaded.
+
+    Args:
+        bundle: the version that was replayed.
+        against: the version beside it, if any.
+        held: the table's columns.
+    """
+    wanted = {*_NEEDED, *_IF_THERE, *bundle.variables, *(f"{name}.state" for name in
+                                                         bundle.variables)}  # fmt: skip
+    if against is not None:
+        wanted |= {*_AGAINST}
+    return [name for name in held if name in wanted]
 
 
 @dataclass(frozen=True)
@@ -53,7 +73,7 @@ class DecisionPoints:
         """
         needed = [*_NEEDED, *bundle.variables]
         if against is not None:
-            needed += ["against.outcome", "against.action", "against.stage"]
+            needed += _AGAINST
         if lacking := [name for name in needed if name not in frame]:
             raise ReplayError(
                 f"the decision-point table has no column {lacking[0]}; it was made by another "

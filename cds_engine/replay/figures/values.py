@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from cds_engine.replay.figures.points import DecisionPoints
 from cds_engine.replay.figures.settings import FigureSettings
 
 VERSION, AGAINST, USUAL_CARE = "version", "against", "usual"
+Refusal = Literal["nobody", "left-out", "outcomes", "adjustment", "type", "models"]
+"""Why there is no value at all: nobody eligible, all left out, too few outcomes observed, nothing
+to adjust for, an outcome without a mean, or models that could not be fitted."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Valued:
         prepared: the nuisance models; None where all values are refused.
         shares: propensities of every stage, fitted to all.
         refused: why there is no value at all; empty where there is.
+        kind: which of the kinds of ``Refusal`` that is; None where there is a value.
     """
 
     cohort: Cohort
@@ -60,6 +64,7 @@ class Valued:
     prepared: Prepared | None = None
     shares: tuple[Floats, ...] = ()
     refused: str = ""
+    kind: Refusal | None = None
 
     def robust(self, key: str) -> ValueEstimate | None:
         """Return a doubly robust value, if there is one."""
@@ -68,15 +73,15 @@ class Valued:
 
 def valued(points: DecisionPoints, cohort: Cohort, settings: FigureSettings) -> Valued:
     """Return the values of both versions, of every fixed regime and of usual care."""
-    if why := _nothing_to_say(points, cohort, settings):
-        return Valued(cohort, refused=why)
+    if (why := _nothing_to_say(points, cohort, settings)) is not None:
+        return Valued(cohort, kind=why[0], refused=why[1])
     t = trajectories_of(cohort)
     try:
         _, shares = overlap(t)
         prepared = prepare(t, n_folds=settings.folds, missing="weight", random_state=settings.seed)
         usual = observed_value(t, missing="weight", level=settings.level)
     except EstimationError as fault:
-        return Valued(cohort, refused=str(fault))
+        return Valued(cohort, kind="models", refused=str(fault))
     care = One(USUAL_CARE, "Usual care", "usual care", None, usual, usual,
                observed_value(t.take(t.observed), level=settings.level))  # fmt: skip
     found = [_of(t, prepared, shares, one, settings) for one in _asked(points, cohort, t)]
@@ -90,35 +95,39 @@ def trajectories_of(cohort: Cohort) -> Trajectories:
     return cohort.trajectories
 
 
-def _nothing_to_say(points: DecisionPoints, cohort: Cohort, settings: FigureSettings) -> str:
-    """Return why there can be no value, in words; empty where there can be."""
+def _nothing_to_say(
+    points: DecisionPoints, cohort: Cohort, settings: FigureSettings
+) -> tuple[Refusal, str] | None:
+    """Return why there can be no value, of which kind and in words; None where there can be."""
     if not cohort.eligible:
-        return "No patient was eligible at a stage that offers a choice."
+        return "nobody", "No patient was eligible at a stage that offers a choice."
     told = cohort.plain()
     if not told["counted"] and not cohort.outcomes:
-        return f"All {cohort.eligible} eligible patients are left out; see the reasons."
+        return "left-out", f"All {cohort.eligible} eligible patients are left out; see the reasons."
     t = cohort.trajectories
     if t is None:
-        return f"The outcome was observed of nobody: {_counts(cohort.outcomes)}."
+        return "outcomes", f"The outcome was observed of nobody: {_counts(cohort.outcomes)}."
     if bare := [h.spec.stage for h in t.stages if not h.spec.variables]:
-        return (
+        return "adjustment", (
             f"There is nothing to adjust for at stage {bare[0]}, so that nothing explains who was "
             "treated how: every variable is the same for everybody, known of too few, or not asked "
             "for."
         )
     kind = points.bundle.kinds.get(points.bundle.document.aim.outcome)
     if kind is not None and kind.type not in ("number", "boolean"):
-        return f"The outcome is a {kind.type}, which has no mean."
+        return "type", f"The outcome is a {kind.type}, which has no mean."
     share = float(t.observed.mean())
     if share < settings.least_observed:
-        return (
+        return "outcomes", (
             f"The outcome was observed of {share:.0%} of {len(t)} patients, fewer than the "
             f"{settings.least_observed:.0%} asked for: {_counts(cohort.outcomes)}."
         )
     if int(t.observed.sum()) < settings.least_effective_n:
-        return (f"The outcome was observed of {int(t.observed.sum())} patients, fewer than the "
-                f"{settings.least_effective_n:g} asked for.")  # fmt: skip
-    return ""
+        return "outcomes", (
+            f"The outcome was observed of {int(t.observed.sum())} patients, fewer than the "
+            f"{settings.least_effective_n:g} asked for: {_counts(cohort.outcomes)}."
+        )
+    return None
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -145,7 +145,7 @@ def test_a_row_has_a_cell_for_every_head(draw: Callable[[], Chart]) -> None:
         (a_love_plot, [("stage: a", NASTY, "0.310", f"{MINUS}0.020"), ("", "c", "0.000", "0.100")]),
         (a_control_chart, [("2025-01", "0.5", "90", "0.45", "0.4 to 0.55", ""),
                            (NASTY, "0.61", "80", "0.45", "0.4 to 0.56", "outside")]),
-        (a_calibration, [("130", "131.5", "128 to 135", "40")]),
+        (a_calibration, [("130.00", "131.50", "128.00 to 135.00", "40")]),
         (a_heat_table, [("keep", "90", "4"), (NASTY, "held back", "55")]),
     ],
 )  # fmt: skip

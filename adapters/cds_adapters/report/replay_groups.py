@@ -1,0 +1,282 @@
+"""Flips by stage and subgroup: from what to what, how often, and nothing where it tells of few.
+
+A service shows it, so it does without pandas. Its groups are those of
+``cds_engine.replay.figures.groups``.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from cds_adapters.report.numbers import count, percent
+from cds_engine.bundle.model import RuleBundle
+from cds_engine.replay.figures.cells import held_back
+from cds_engine.replay.figures.flips import said
+
+Rows = Mapping[str, Sequence[Any]]
+Pair = tuple[str, str]
+Cell = tuple[int, int]
+HELD = "held back"
+STAGE = "Stage"
+ANY = "any flip"
+
+
+UNKNOWN = "not known"
+QUARTERS = (0.25, 0.5, 0.75)
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """The decisions, parted by one thing: the place of each one's group among the names.
+
+    Attributes:
+        why: why there are no groups; empty where there are.
+    """
+
+    by: str
+    names: tuple[str, ...] = ()
+    group: tuple[int, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FlipRow:
+    """The flips of one group, or those of them from one action to one other.
+
+    Attributes:
+        pair: what the first and the second version say; None for all flips of the group.
+        decisions, patients, share: as shown; ``held back`` where they tell of few.
+        places: of the flips in the rows; empty where they are held back.
+    """
+
+    group: str
+    pair: Pair | None
+    decisions: str
+    patients: str
+    share: str
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlipGroup:
+    """A group, how many decisions are in it, and its flips: all of them, and each kind."""
+
+    name: str
+    decisions: str
+    rows: tuple[FlipRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlipTable:
+    """The flips, parted by one thing; ``why`` says why they cannot be."""
+
+    by: str
+    groups: tuple[FlipGroup, ...] = ()
+    why: str = ""
+
+
+def columns_wanted(bundle: RuleBundle, named: Iterable[str]) -> list[str]:
+    """Return the columns of a run's table by which its decisions are parted."""
+    own = [_column(bundle, source) for source in ("age", "sex")]
+    return list(dict.fromkeys([*own, *(name for name in named if name in bundle.variables)]))
+
+
+def parted(
+    columns: Rows, bundle: RuleBundle, age_bands: Sequence[int], named: Iterable[str]
+) -> list[Parted]:
+    """Part decisions by age band, sex and named variables.
+
+    Args:
+        columns: ``columns_wanted`` of the decisions, those that the table has.
+        bundle: the version whose run it was.
+        age_bands: whole years at which the bands of age begin.
+        named: the variables.
+    """
+    age, sex = (columns.get(_column(bundle, source)) for source in ("age", "sex"))
+    return [
+        Parted("Age", why="the version reads no age")
+        if age is None
+        else _cut("Age", age, age_bands, [f"{a} to {b - 1}" for a, b in pairwise(age_bands)]),
+        Parted("Sex", why="neither the version nor the table holds the sex")
+        if sex is None
+        else _labels("Sex", sex),
+        *(_named(columns, bundle, name) for name in named),
+    ]
+
+
+def _column(bundle: RuleBundle, source: str) -> str:
+    base = bundle.base_variables.items()
+    found = (name for name, one in base if one.source == f"patient.{source}")
+    return next(found, f"person.{source}")
+
+
+def _named(columns: Rows, bundle: RuleBundle, name: str) -> Parted:
+    if name not in bundle.variables:
+        known = ", ".join(bundle.variables)
+        return Parted(name, why=f"the version has no variable {name!r}; it has {known}")
+    words = bundle.variables[name].label or name
+    if bundle.kinds[name].type != "number":
+        return _labels(words, columns[name])
+    held = [value for value in columns[name] if value is not None]
+    if not held:
+        return Parted(words, why="it is known of nobody")
+    cuts = sorted({float(one) for one in np.quantile(held, QUARTERS)})
+    return _cut(words, columns[name], cuts, [f"{a:g} to below {b:g}" for a, b in pairwise(cuts)])
+
+
+def _cut(
+    by: str, values: Sequence[float | None], begins: Sequence[float], bands: Sequence[str]
+) -> Parted:
+    """Part by where values lie; ``bands`` names what is between two beginnings."""
+    first = f"under {begins[0]:g}" if by == "Age" else f"below {begins[0]:g}"
+    names = [first, *bands, f"{begins[-1]:g} and over", UNKNOWN]
+    group = [len(names) - 1 if value is None else bisect_right(begins, value) for value in values]
+    return _kept(by, names, group)
+
+
+def _labels(by: str, values: Sequence[object]) -> Parted:
+    words = {True: "yes", False: "no"}
+    text = [words.get(one, str(one)) if isinstance(one, bool) else one for one in values]
+    names = [*sorted({str(one) for one in text if one is not None}), UNKNOWN]
+    place = {name: at for at, name in enumerate(names)}
+    return _kept(by, names, [place[UNKNOWN if one is None else str(one)] for one in text])
+
+
+def _kept(by: str, names: Sequence[str], group: Sequence[int]) -> Parted:
+    """Leave the groups out that hold no decision at all."""
+    held = sorted(set(group))
+    place = {old: new for new, old in enumerate(held)}
+    return Parted(by, tuple(names[at] for at in held), tuple(place[at] for at in group))
+
+
+def flip_tables(
+    rows: Rows, parts: Iterable[Parted], stages: Mapping[str, str], smallest: int
+) -> list[FlipTable]:
+    """Return the flips by stage and by every partition.
+
+    Args:
+        rows: as for ``cds_engine.replay.figures.flips.flips``.
+        parts: what the rows are parted by.
+        stages: name -> title.
+        smallest: fewer patients than this are held back, and what would tell of them.
+    """
+    columns = [rows[f"{side}.{what}"] for side in ("decision", "against")
+               for what in ("outcome", "action")]  # fmt: skip
+    pairs = [(said(a, b), said(c, d)) for a, b, c, d in zip(*columns, strict=True)]
+    patients = rows["key.patient"]
+    whole = _table(_by_stage(rows, stages), patients, pairs, smallest)
+    return [whole, *(_table(part, patients, pairs, smallest) for part in parts)]
+
+
+def held_in_table(people: Sequence[Sequence[int]], smallest: int) -> frozenset[Cell]:
+    """Return the cells to hold back where the totals of rows and of columns are told.
+
+    In every line that holds a cell back there are two at least, and no fewer than ``smallest``
+    patients in them together, as far as the line has as many.
+
+    >>> sorted(held_in_table([[3, 40], [25, 60]], 10))
+    [(0, 0), (0, 1), (1, 0), (1, 1)]
+    """
+    wide = range(len(people[0])) if people else range(0)
+    lines = [[(g, p) for p in wide] for g in range(len(people))]
+    lines += [[(g, p) for g in range(len(people))] for p in wide]
+    held = {cell for line in lines for cell in line if 0 < people[cell[0]][cell[1]] < smallest}
+    # a cell that is held back for its row bares another in its column, and so on
+    while more := [cell for line in lines for cell in _lacking(line, held, people, smallest)]:
+        held |= {more[0]}
+    return frozenset(held)
+
+
+def _lacking(
+    line: Sequence[Cell], held: set[Cell], people: Sequence[Sequence[int]], smallest: int
+) -> Iterator[Cell]:
+    mine = [cell for cell in line if cell in held]
+    if not mine or (len(mine) > 1 and sum(people[g][p] for g, p in mine) >= smallest):
+        return
+    # zeros tell of nobody, and are held back last
+    rest = [(people[g][p] == 0, people[g][p], (g, p)) for g, p in line if (g, p) not in held]
+    if rest:
+        yield min(rest)[2]
+
+
+def _by_stage(rows: Rows, stages: Mapping[str, str]) -> Parted:
+    both = zip(rows["decision.stage"], rows["against.stage"], strict=True)
+    found = [str(one or other or "none") for one, other in both]
+    names = [*stages, *sorted({*found} - {*stages})]
+    place = {name: at for at, name in enumerate(names)}
+    return _kept(STAGE, [stages.get(name, name) for name in names], [place[one] for one in found])
+
+
+def _table(
+    part: Parted, patients: Sequence[str], pairs: Sequence[Pair], smallest: int
+) -> FlipTable:
+    """Count a partition's flips; the last column of the counts is of those who do not flip."""
+    if part.why:
+        return FlipTable(part.by, why=part.why)
+    group = part.group
+    kinds = sorted({pair for pair in pairs if pair[0] != pair[1]})
+    place = {pair: at for at, pair in enumerate(kinds)}
+    cells: dict[Cell, list[int]] = {}
+    for at, (g, pair) in enumerate(zip(group, pairs, strict=True)):
+        cells.setdefault((g, place.get(pair, len(kinds))), []).append(at)
+    wide, high = len(kinds) + 1, len(part.names)
+
+    def people(places: Iterable[int]) -> int:
+        return len({patients[at] for at in places})
+
+    counts = [[people(cells.get((g, p), ())) for p in range(wide)] for g in range(high)]
+    whole = Counter(group)
+    few = held_back([people(_both(cells, g, range(wide))) for g in range(high)], smallest)
+    held = held_in_table(counts, smallest) | {(g, p) for g in few for p in range(wide)}
+
+    def row(g: int, pair: Pair | None, which: Sequence[int], *, hide: bool) -> FlipRow:
+        places = tuple(_both(cells, g, which))
+        if hide:
+            return FlipRow(part.names[g], pair, HELD, HELD, HELD, ())
+        share = percent(len(places) / whole[g])
+        return FlipRow(
+            part.names[g], pair, count(len(places)), count(people(places)), share, places
+        )
+
+    groups = []
+    for g in range(high):
+        told = [
+            row(g, kinds[p], [p], hide=(g, p) in held)
+            for p in range(wide - 1)
+            if counts[g][p] or (g, p) in held
+        ]
+        if len(told) != 1:
+            told.insert(0, row(g, None, range(wide - 1), hide=(g, wide - 1) in held))
+        groups.append(FlipGroup(part.names[g], HELD if g in few else count(whole[g]), tuple(told)))
+    return FlipTable(part.by, tuple(groups))
+
+
+def _both(cells: Mapping[Cell, Sequence[int]], g: int, which: Iterable[int]) -> list[int]:
+    return sorted(at for p in which for at in cells.get((g, p), ()))
+
+
+def find_row(tables: Iterable[FlipTable], query: Mapping[str, str]) -> FlipRow | None:
+    """Return the row that an address asks for, see ``row_query``; None if there is none."""
+    for table in tables:
+        for group in table.groups:
+            for row in group.rows:
+                if row.places and row_query(table, row) == dict(query):
+                    return row
+    return None
+
+
+def row_query(table: FlipTable, row: FlipRow) -> dict[str, str]:
+    """Return by what an address names a row."""
+    pair = {} if row.pair is None else {"from": row.pair[0], "to": row.pair[1]}
+    return {"in": table.by, "group": row.group, **pair}
+
+
+def row_link(address: Callable[..., str], by: str) -> Callable[[FlipTable, FlipRow], str]:
+    """Return where the flips of a row are listed; ``by`` is the variable that was asked for."""
+    more = {"by": by} if by else {}
+    return lambda table, row: f"{address(**more, **row_query(table, row))}#listed"
