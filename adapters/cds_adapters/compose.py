@@ -22,7 +22,7 @@ from cds_adapters.storage.reader import AuditReader
 from cds_adapters.storage.shelf import Shelf, shipped_rules
 from cds_adapters.storage.verify import require_sound_end
 from cds_adapters.web.pages import Pages, add_pages
-from cds_adapters.web.replays import ReplayFolder
+from cds_adapters.web.replayfolder import ReplayFolder
 from cds_engine.decide.regime import Regime
 
 

@@ -1,6 +1,7 @@
 """A standalone Spark cluster of this machine: a master, and workers, on loopback."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -50,8 +51,9 @@ def a_master(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def workers(folder: Path, master: str, count: int) -> Iterator[None]:
-    """Start workers of one core each; go on once all are registered."""
+def workers(folder: Path, master: str, count: int) -> Iterator[list[int]]:
+    """Start workers of one core each; go on once all are registered; yield their process ids."""
+    found = []
     with ExitStack() as stack:
         for number in range(count):
             work = str(folder / f"worker-{number}")
@@ -60,7 +62,32 @@ def workers(folder: Path, master: str, count: int) -> Iterator[None]:
             log = folder / f"worker-{number}.log"
             process = stack.enter_context(_started(folder, log, *words))
             _await(process, log, "Successfully registered with master")
-        yield
+            found.append(process.pid)
+        yield found
+
+
+def kill_executor(worker: int) -> int:
+    """End the executor of a worker as a machine that fails does; return its process id."""
+    deadline = time.monotonic() + STARTED_WITHIN
+    while not (executors := _children(worker)):
+        assert time.monotonic() < deadline, "the worker has no executor"
+        time.sleep(0.1)
+    os.kill(executors[0], signal.SIGKILL)
+    return executors[0]
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # the name, in brackets, may hold anything
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile
+        # one that has ended and that nobody has asked after is none
+        if int(fields[1]) == parent and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
 
 
 @contextmanager

@@ -21,7 +21,8 @@ from cds_adapters.web.overview import overview, recent_rows
 from cds_adapters.web.patientview import patient_view, read_wish
 from cds_adapters.web.regimeview import regime_view
 from cds_adapters.web.render import SECURITY_HEADERS, Renderer
-from cds_adapters.web.replays import ReplayFolder, ReplayPages
+from cds_adapters.web.replayfolder import ReplayFolder
+from cds_adapters.web.replays import ReplayPages
 from cds_adapters.web.serve import PageRoutes, static_file, stored
 from cds_adapters.web.tryform import read_entry
 from cds_engine.bundle.model import RuleBundle
@@ -93,7 +94,9 @@ def add_pages(app: FastAPI, pages: Pages) -> None:
     routes.get("/decisions/{id}", shown.decision)
     routes.post("/decisions/{id}/evaluate", shown.evaluate, check_form)
     routes.get("/patients/{id}", shown.patient)
-    ReplayPages(pages.replays, shown.render, patients=pages.patients is not None).add(routes)
+    ReplayPages(
+        pages.replays, shown.render, pages.shelf.by_digest, patients=pages.patients is not None
+    ).add(routes)
     routes.get("/static/{name}", shown.static)
     routes.catch_lost_readers()
 
@@ -109,8 +112,14 @@ class _Shown:
         shelf, audit = self.pages.shelf, self.pages.audit
         view = stored(lambda: overview(shelf, audit, self.pages.hooks))
         recent = recent_rows(shelf, stored(lambda: audit.recent(RECENT)))
+        replays = self.pages.replays
         return self.render.page(
-            "index.html", view=view, recent=recent, now=self.pages.clock(), limit=RECENT
+            "index.html",
+            view=view,
+            recent=recent,
+            now=self.pages.clock(),
+            limit=RECENT,
+            replays=None if replays is None else replays.names(),
         )
 
     def newest(self, request: Request) -> Response:
@@ -180,9 +189,11 @@ class _Shown:
 
     def patient(self, request: Request) -> Response:
         record = self.rewound(request.path_params["id"])
-        newest = self.pages.shelf.newest()
-        regimes = [self.pages.regimes[bundle.identity] for bundle in newest]
         wish = read_wish(request.query_params, self.pages.clock())
+        names = [bundle.identity for bundle in self.pages.shelf.newest()]
+        if wish.regime in self.pages.regimes and wish.regime not in names:
+            names.append(wish.regime)  # an older version, which a replay was of
+        regimes = [self.pages.regimes[name] for name in names]
         view = patient_view(record, regimes, wish, self.render.calendar)
         return self.render.page("patient.html", 400 if wish.problem else 200, view=view)
 

@@ -1,7 +1,7 @@
 """The rewind page: what was known about a patient at an instant, and what regimes said on it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.datastructures import QueryParams
 
@@ -28,14 +28,17 @@ class Wish:
     Attributes:
         as_of: the instant; now where none can be read.
         text: the instant as it was typed.
-        regime: the regime to show in full; empty for the first that applies.
+        regime: the regime, or regime@version, to show in full; empty for the first that applies.
         problem: why the instant cannot be used; empty where it can.
+        without: source records that are withheld: a replay decides before what was ordered in the
+            very encounter.
     """
 
     as_of: Instant
     text: str
     regime: str = ""
     problem: str = ""
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,12 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What one regime said then."""
+    """What one version said then; ``address`` names it in an address."""
 
     bundle: RuleBundle
     account: Account
     shown: bool
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ class PatientView:
         known, later: how many source records were known by then, and how many came later.
         rows: every variable of the regime that is shown in full.
         set_aside: source records that were not used then, and why.
+        without: source records that are withheld.
     """
 
     patient: str
@@ -110,29 +115,46 @@ class PatientView:
     rows: tuple[Row, ...]
     set_aside: tuple[tuple[str, str], ...]
     deceased: bool
+    without: tuple[str, ...]
 
 
 def read_wish(query: QueryParams, now: Instant) -> Wish:
     """Read the address; an instant that is none is kept as typed, with the reason."""
     text, regime = query.get("as_of", "").strip(), query.get("regime", "")
+    without = tuple(dict.fromkeys(query.getlist("without")))
     if not text:
-        return Wish(now, iso(now), regime)
+        return Wish(now, iso(now), regime, without=without)
     # a plus sign in an address stands for a blank unless it was quoted
     text = text.replace(" ", "+")
     try:
-        return Wish(parse_instant(text), text, regime)
+        return Wish(parse_instant(text), text, regime, without=without)
     except InstantError as error:
-        return Wish(now, text, regime, str(error))
+        return Wish(now, text, regime, str(error), without)
 
 
 def patient_view(
     record: Record, regimes: Sequence[Regime], wish: Wish, calendar: Calendar
 ) -> PatientView:
-    """Rewind a record to an instant."""
+    """Rewind a record to an instant.
+
+    Args:
+        record: the patient's.
+        regimes: who is asked; of several versions of a regime the first goes by its name alone.
+        wish: what the address asks for.
+        calendar: writes instants.
+    """
+    held = frozenset(wish.without) & {event.source for event in record.events}
+    record = replace(record, events=tuple(e for e in record.events if e.source not in held))
     told = [(regime, *regime.decide(record, wish.as_of)) for regime in regimes]
-    chosen = _chosen([decision for _, _, decision in told], wish.regime)
+    names = _names([regime.bundle for regime in regimes])
+    chosen = _chosen([decision for _, _, decision in told], names, wish.regime)
     said = tuple(
-        Said(regime.bundle, account(regime.bundle, decision, history, calendar), n == chosen)
+        Said(
+            regime.bundle,
+            account(regime.bundle, decision, history, calendar),
+            n == chosen,
+            names[n],
+        )
         for n, (regime, history, decision) in enumerate(told)
     )
     history = told[chosen][1]
@@ -153,13 +175,21 @@ def patient_view(
         rows=tuple(_rows(told[chosen][0].bundle, history, calendar)),
         set_aside=history.set_aside,
         deceased=history.deceased,
+        without=tuple(sorted(held)),
     )
 
 
-def _chosen(decisions: Sequence[Decision], regime: str) -> int:
-    for n, decision in enumerate(decisions):
-        if decision.regime == regime:
-            return n
+def _names(bundles: Sequence[RuleBundle]) -> list[str]:
+    names: list[str] = []
+    for bundle in bundles:
+        names.append(bundle.identity if bundle.regime in names else bundle.regime)
+    return names
+
+
+def _chosen(decisions: Sequence[Decision], names: Sequence[str], wanted: str) -> int:
+    for name in (wanted, wanted.partition("@")[0]):
+        if name in names:
+            return names.index(name)
     applying = [n for n, d in enumerate(decisions) if d.outcome != "not_applicable"]
     return applying[0] if applying else 0
 

@@ -1,6 +1,7 @@
 """Every page is rendered with escaping on, and leaves with the same strict headers."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -63,10 +64,11 @@ class Renderer:
             "GAPS": GAPS,
         }
 
-    def url(self, *parts: str, **query: str) -> str:
+    def url(self, *parts: str, **query: str | Sequence[str]) -> str:
         """Return the path of a page below the site's public URL, every part quoted."""
         path = f"{self._prefix}/" + "/".join(quote(part, safe="") for part in parts)
-        return f"{path}?{urlencode(query)}" if query else path
+        text = urlencode(query, doseq=True)
+        return f"{path}?{text}" if text else path
 
     def static_tag(self, name: str) -> str:
         """Return a short digest of a static file, so that caches notice a change."""

@@ -4,68 +4,71 @@ A run is a folder that ``cds-engine replay`` wrote, under the one folder that th
 address can name a run, never a path.
 """
 
-import json
-import re
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from cds_adapters.web.errors import PageError
 from cds_adapters.web.render import SECURITY_HEADERS, Renderer
+from cds_adapters.web.replayfolder import (
+    DECISIONS,
+    Figures,
+    ReplayFolder,
+    Version,
+    figures_in,
+    pairs_of,
+    stamp,
+)
 from cds_adapters.web.serve import PageRoutes
+from cds_engine.bundle.model import RuleBundle
 
-Figures = Mapping[str, Any]
-FIGURES, DECISIONS = "figures.json", "decisions.parquet"
-FORMAT = 1
+if TYPE_CHECKING:
+    from cds_adapters.report.replay_groups import Parted
+    from cds_adapters.report.replay_pair import Joined
+
 NEEDED = ("matplotlib", "pyarrow")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
+BY, WITHHELD = "by", "key.withheld"
+Trail = tuple[tuple[str, str], ...]
+FindBundle = Callable[[str], RuleBundle | None]
+"""Digest -> the rule bundle, if the service has read it."""
 
 
-class ReplayFolder:
-    """Finds runs by their names in one folder."""
+@dataclass(frozen=True)
+class PatientLink:
+    """Leads to the rewind page, where the run's version is asked what the run asked it.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Attributes:
+        version: regime@version.
+        withheld: patient and instant -> what was ordered in the very encounter.
+    """
 
-    def names(self) -> list[str]:
-        """Return the names of all runs that have figures."""
-        if not self.path.is_dir():
-            return []
-        return sorted(one.name for one in self.path.iterdir() if self._is_run(one.name))
+    render: Renderer
+    version: str
+    withheld: Mapping[tuple[str, str], Sequence[str]]
 
-    def find(self, name: str) -> Path:
-        """Return the folder of a run.
-
-        Raises:
-            PageError: 404, if there is no such run; a name that leads elsewhere is none.
-        """
-        if not self._is_run(name):
-            raise PageError(
-                404,
-                "There is no such replay",
-                "No run of this name is in the folder of replays.",
-                "Start from the list of replays.",
-            )
-        return self.path / name
-
-    def _is_run(self, name: str) -> bool:
-        if not _NAME.fullmatch(name):
-            return False
-        folder = (self.path / name).resolve()
-        return folder.parent == self.path.resolve() and (folder / FIGURES).is_file()
+    def __call__(self, patient: str, as_of: str) -> str:
+        """Return the address."""
+        without = self.withheld.get((patient, as_of), ())
+        return self.render.url(
+            "patients", patient, as_of=as_of, regime=self.version, without=without
+        )
 
 
 class ReplayPages:
     """One method per page; each takes the request and returns the response."""
 
-    def __init__(self, folder: ReplayFolder | None, render: Renderer, *, patients: bool) -> None:
+    def __init__(
+        self, folder: ReplayFolder | None, render: Renderer, bundle: FindBundle, *, patients: bool
+    ) -> None:
         self._folder = folder
         self.render = render
+        self.bundle = bundle
         self.patients = patients
 
     def add(self, routes: PageRoutes) -> None:
@@ -87,77 +90,134 @@ class ReplayPages:
         return self._folder
 
     def index(self, _request: Request) -> Response:
-        """List the runs."""
-        rows = []
-        for name in self.folder.names():
-            try:
-                figures = figures_in(self.folder.find(name))
-            except PageError as error:
-                rows.append({"name": name, "fault": error.text})
-                continue
-            rows.append({"name": name, "bundle": figures["bundle"], "against": figures["against"],
-                         "decisions": figures["funnel"][0]["decisions"],
-                         "data": figures["run"].get("data", "")})  # fmt: skip
-        return self.render.page("replays.html", rows=rows)
+        """List the runs and the pairs of them; say what to do where there are none."""
+        rows = [] if self._folder is None else self._folder.rows()
+        return self.render.page(
+            "replays.html",
+            configured=self._folder is not None,
+            rows=rows,
+            pairs=pairs_of(rows),
+            patients=self.patients,
+            address=self._version,
+        )
 
     def run(self, request: Request) -> Response:
         """Show the report of a run, its names leading to the patients' pages."""
         path = self.folder.find(request.path_params["run"])
         _need()
-        stamp = (path / FIGURES).stat()
-        return _answer(_report(path, stamp.st_mtime_ns, stamp.st_size, self._link()))
+        return _answer(_report(path, *stamp(path), self.render, self._trail(), self.patients))
 
     def pair(self, request: Request) -> Response:
         """Set two runs side by side: where the version of the one says otherwise than the other."""
-        one, other = (self.folder.find(request.path_params[key]) for key in ("one", "other"))
+        paths = [self.folder.find(request.path_params[key]) for key in ("one", "other")]
         _need()
-        from cds_adapters.report.replay_pair import pair_page  # noqa: PLC0415 - draws
+        from cds_adapters.report import replay_groups, replay_pair  # noqa: PLC0415 - draw
 
-        names = (one.name, other.name)
-        runs = [(figures_in(path), _columns(path / DECISIONS)) for path in (one, other)]
-        return _answer(pair_page(names, runs[0], runs[1], self._link()))
-
-    def _link(self) -> Callable[[str, str], str] | None:
-        return self._patient if self.patients else None
-
-    def _patient(self, patient: str, as_of: str) -> str:
-        return self.render.url("patients", patient, as_of=as_of)
-
-
-def figures_in(path: Path) -> Figures:
-    """Return the figures of a run.
-
-    Raises:
-        PageError: 500, if they cannot be read or another version of cds-engine wrote them.
-    """
-    try:
-        told = json.loads((path / FIGURES).read_bytes())
-    except (OSError, ValueError):
-        told = None
-    if not isinstance(told, dict) or told.get("format") != FORMAT:
-        raise PageError(
-            500,
-            "The figures of this replay cannot be read",
-            f"{FIGURES} is damaged, or was written by another version of cds-engine.",
-            "Run the replay again into the same folder.",
+        one, other = (figures_in(path) for path in paths)
+        asked = {name: text for name, text in request.query_params.items() if text}
+        by = asked.pop(BY, "")
+        found = replay_pair.joined(*(_columns(path, replay_pair.COLUMNS) for path in paths))
+        bundles = [self.bundle(run["bundle"]["digest"]) for run in (one, other)]
+        parts = _parts((one, other), bundles, paths, found, by)
+        order = [stage.name for bundle in bundles if bundle for stage in bundle.stages]
+        tables = replay_pair.pair_tables(found, (one, other), parts, order)
+        only = replay_groups.find_row(tables, asked) if asked else None
+        if asked and only is None:
+            raise PageError(
+                404,
+                "There are no such flips",
+                "The address names a group or actions that these runs do not have, or whose "
+                "numbers are held back.",
+                "Start from the page of the pair, and follow a number in one of its tables.",
+            )
+        names = (paths[0].name, paths[1].name)
+        trail = self._trail(*names)
+        links = replay_pair.PairLinks(
+            patient=_link(self.render, one, paths[0]) if self.patients else None,
+            address=partial(self.render.url, "replays", names[0], "vs", names[1]),
+            swapped=self.render.url("replays", names[1], "vs", names[0]),
+            trail=trail,
         )
-    return told
+        return _answer(
+            replay_pair.pair_page(names, (one, other), found, tables, links, by=by, only=only)
+        )
+
+    def _trail(self, *runs: str) -> Trail:
+        above = (("cds-engine", self.render.url()), ("Replays", self.render.url("replays")))
+        return (*above, *((name, self.render.url("replays", name)) for name in runs))
+
+    def _version(self, version: Version) -> str:
+        """Return the address of a version's page; nothing where the service has not read it."""
+        if self.bundle(version.digest) is None:
+            return ""
+        return self.render.url("regimes", version.regime, version.version)
 
 
 @lru_cache(maxsize=8)
-def _report(path: Path, _changed: int, _size: int, link: Callable[[str, str], str] | None) -> str:
+def _report(
+    path: Path, _changed: int, _size: int, render: Renderer, trail: Trail, patients: bool
+) -> str:
     from cds_adapters.report.replay_page import replay_page  # noqa: PLC0415 - draws
 
-    return replay_page(figures_in(path), link)
+    figures = figures_in(path)
+    return replay_page(figures, _link(render, figures, path) if patients else None, trail)
 
 
-def _columns(path: Path) -> dict[str, list[Any]]:
+def _link(render: Renderer, figures: Figures, path: Path) -> PatientLink:
+    return PatientLink(render, figures["bundle"]["identity"], _withheld(path))
+
+
+def _withheld(path: Path) -> dict[tuple[str, str], Sequence[str]]:
+    import pyarrow.compute as pc  # noqa: PLC0415 - optional
+
+    table = _table(path, ("key.patient", "key.as_of", WITHHELD), optional=True)
+    if WITHHELD not in table.column_names:
+        return {}
+    some = table.filter(pc.list_value_length(pc.field(WITHHELD)) > 0).to_pydict()
+    times = (f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in some["key.as_of"])
+    return dict(zip(zip(some["key.patient"], times, strict=True), some[WITHHELD], strict=True))
+
+
+def _parts(
+    runs: tuple[Figures, Figures],
+    bundles: Sequence[RuleBundle | None],
+    paths: Sequence[Path],
+    found: "Joined",
+    by: str,
+) -> "list[Parted]":
+    """Part the decisions by what the versions read, as the first run that can tell read it."""
+    from cds_adapters.report.replay_groups import Parted, columns_wanted, parted  # noqa: PLC0415
+
+    named = [name for one in runs for name in one["settings"]["subgroups"]]
+    named = list(dict.fromkeys([*named, *([by] if by else [])]))
+    for run, bundle, path, places in zip(runs, bundles, paths, found.places, strict=True):
+        if bundle is not None:
+            columns = _columns(path, columns_wanted(bundle, named), optional=True)
+            held = {name: [one[at] for at in places] for name, one in columns.items()}
+            return parted(held, bundle, run["settings"]["age_bands"], named)
+    why = (
+        "the service has read neither version's rule bundle, which says where age and sex "
+        "stand; put it into the folder of rules"
+    )
+    return [Parted(name, why=why) for name in ("Age", "Sex", *named)]
+
+
+def _columns(
+    path: Path, names: Sequence[str], *, optional: bool = False
+) -> Mapping[str, Sequence[Any]]:
+    found: dict[str, list[Any]] = _table(path, names, optional=optional).to_pydict()
+    return found
+
+
+def _table(path: Path, names: Sequence[str], *, optional: bool) -> Any:
+    """Read columns of a run's table; those that may lack are left out where they do."""
     import pyarrow.parquet as pq  # noqa: PLC0415 - optional
 
-    from cds_adapters.report.replay_pair import COLUMNS  # noqa: PLC0415
-
     try:
-        table = pq.read_table(path, columns=list(COLUMNS))
+        if optional:
+            held = set(pq.read_schema(path / DECISIONS).names)
+            names = [name for name in names if name in held]
+        return pq.read_table(path / DECISIONS, columns=list(names))
     except (OSError, ValueError) as error:
         raise PageError(
             500,
@@ -165,8 +225,6 @@ def _columns(path: Path) -> dict[str, list[Any]]:
             f"{DECISIONS} is missing, damaged, or has other columns.",
             "Run the replay again into the same folder.",
         ) from error
-    found: dict[str, list[Any]] = table.to_pydict()
-    return found
 
 
 def _need() -> None:

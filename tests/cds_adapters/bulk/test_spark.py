@@ -1,18 +1,20 @@
 """On Spark a replay comes to the same bytes as on one machine."""
 
 import json
-import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from builders.command_line import run_process
+from builders import spark_driver
+from builders.command_line import environment
+from builders.command_line import run as run_command
 from builders.replays import COMPLETE, RULES, bundle_files, bundles, export, rows_of, run, write
-from builders.spark_cluster import a_master, settings, workers
+from builders.spark_cluster import a_master, kill_executor, settings, workers
 
 from cds_adapters.bulk import spark, sparkstart
-from cds_adapters.bulk.run import WORK
 from cds_adapters.bulk.sources import BulkError
 from cds_adapters.bulk.sparkstart import SparkError
 
@@ -25,6 +27,12 @@ TWO_CORES = "local[2]"
 
 def outputs(out: Path) -> dict[str, bytes]:
     return {name: (out / name).read_bytes() for name in FILES}
+
+
+def whole(out: Path) -> dict[str, bytes]:
+    """Return every file of a folder, by its path within."""
+    files = [path for path in out.rglob("*") if not path.is_dir()]
+    return {str(path.relative_to(out)): path.read_bytes() for path in files}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -106,12 +114,23 @@ def one_machine(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     return outputs(out)
 
 
-def test_two_cores_of_spark_come_to_the_same_bytes(
-    data: Path, one_machine: dict[str, bytes], tmp_path: Path
-) -> None:
-    run(data, tmp_path / "out", shards=2, master=TWO_CORES, **versions())
-    assert outputs(tmp_path / "out") == one_machine
-    assert not (tmp_path / "out" / WORK).exists()
+def test_the_whole_command_comes_to_the_same_files_on_spark(data: Path, tmp_path: Path) -> None:
+    words = (
+        "replay", data, "--bundle", RULES / BOTH[0] / "1.0.0", "--against",
+        RULES / BOTH[1] / "1.0.0", "--instant", "end", "--by", "potassium", "--small-cell", "2",
+        "--max-damaged", "0.1", *(word for kind in COMPLETE for word in ("--complete", kind)),
+        "--json",
+    )  # fmt: skip
+    one = run_command(*words, "--out", tmp_path / "one")
+    spark = run_command(*words, "--out", tmp_path / "spark", "--engine", "spark",
+                        "--master", TWO_CORES)  # fmt: skip
+    assert (one.code, spark.code) == (0, 0), spark.err
+    told = one.document | {"out": ""}
+    assert spark.document | {"out": ""} == told
+    assert json.loads((tmp_path / "one" / "figures.json").read_bytes())["flips"]["flipped"] > 0
+    # nothing differs by its nature: no file says when, where or on how many machines it was made
+    assert whole(tmp_path / "spark") == whole(tmp_path / "one")
+    assert sorted(whole(tmp_path / "one")) == sorted([*FILES, "figures.json", "report.html"])
 
 
 def test_shards_that_are_done_are_not_done_again(
@@ -163,12 +182,14 @@ def test_a_cluster_without_workers_is_said(
     assert not (tmp_path / "out").exists()
 
 
-def test_two_workers_of_a_cluster_come_to_the_same_bytes(
-    data: Path,
-    master: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture(scope="module")
+def team(master: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[int]]:
+    with workers(tmp_path_factory.mktemp("workers"), master, 2) as processes:
+        yield processes
+
+
+def logged(tmp_path: Path) -> dict[str, str]:
+    """Return an environment of a driver that waits for both workers and logs what Spark does."""
     (tmp_path / "log").mkdir()
     more = {
         "spark.eventLog.enabled": "true",
@@ -178,31 +199,46 @@ def test_two_workers_of_a_cluster_come_to_the_same_bytes(
         "spark.scheduler.minRegisteredResourcesRatio": "1.0",
         "spark.cores.max": "2",
     }
-    for name, value in settings(tmp_path / "driver", **more).items():
-        monkeypatch.setenv(name, value)
-    run(data, tmp_path / "one-machine", max_damaged=0.1)
-    complete = [word for kind in COMPLETE for word in ("--complete", kind)]
-    with workers(tmp_path, master, 2):
-        said = run_process(
-            "cohort", data, "--bundle", RULES / BOTH[0] / "1.0.0", "--out", tmp_path / "out",
-            "--instant", "end", "--max-damaged", "0.1", *complete,
-            "--engine", "spark", "--master", master, "--json",
-        )  # fmt: skip
-    assert said.code == 0, said.err
-    assert outputs(tmp_path / "out") == outputs(tmp_path / "one-machine")
-    tasks = _tasks(tmp_path / "log")
-    assert len({task["Task Info"]["Executor ID"] for task in tasks}) == 2
-    assert sum(_shuffled(task) for task in tasks) > 0
+    return settings(tmp_path / "driver", **more)
 
 
-def _tasks(folder: Path) -> list[Any]:
-    """Return the tasks that Spark says have ended."""
-    files = [Path(place) / name for place, _, names in os.walk(folder) for name in names]
-    texts = [
-        line for file in files for line in file.read_text().splitlines() if "Task Info" in line
-    ]
+def test_two_workers_come_to_the_same_bytes_though_their_executors_are_killed(
+    data: Path, master: str, team: list[int], one_machine: dict[str, bytes], tmp_path: Path
+) -> None:
+    """One is killed while files are read, the other once it holds what the next shards need."""
+    words = [data, tmp_path / "out", master, 4]
+    killed: dict[str, int] = {}
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", str(spark_driver.__file__), *map(str, words)],
+        env={**environment(), **logged(tmp_path)}, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as driver:  # fmt: skip
+        assert driver.stdin is not None
+        assert driver.stdout is not None
+        for line in driver.stdout:
+            step, done = line.split()
+            if int(done) > 0 and step not in killed:
+                killed[step] = kill_executor(team[len(killed)])
+            driver.stdin.write("\n")
+            driver.stdin.flush()
+    assert driver.returncode == 0
+    assert sorted(killed) == ["deciding", "reading"]
+    assert outputs(tmp_path / "out") == one_machine
+    lost = [one["Removed Reason"] for one in _events(tmp_path, "ExecutorRemoved")]
+    assert lost == ["Command exited with code 137"] * len(killed)
+    tasks = _events(tmp_path, "TaskEnd")
+    assert {"Success", "ExecutorLostFailure"} <= {one["Task End Reason"]["Reason"] for one in tasks}
+    good = [one for one in tasks if one["Task End Reason"]["Reason"] == "Success"]
+    assert len({one["Task Info"]["Executor ID"] for one in good}) > 1
+    assert sum(_shuffled(one) for one in good) > 0
+
+
+def _events(folder: Path, name: str) -> list[Any]:
+    """Return what Spark says has happened, of one kind."""
+    files = [path for path in (folder / "log").rglob("*") if path.is_file()]
+    texts = [line for file in files for line in file.read_text().splitlines() if name in line]
     events = map(json.loads, texts)
-    return [event for event in events if event["Event"] == "SparkListenerTaskEnd"]
+    return [event for event in events if event["Event"] == f"SparkListener{name}"]
 
 
 def _shuffled(task: Any) -> int:

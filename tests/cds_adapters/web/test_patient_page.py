@@ -39,9 +39,9 @@ def shipped_shelf() -> Shelf:
     return Shelf(RULES)
 
 
-def reader(patients: PatientFolder | None) -> FastAPI:
+def reader(patients: PatientFolder | None, shelf: Shelf | None = None) -> FastAPI:
     app = FastAPI()
-    shelf = shipped_shelf()
+    shelf = shelf or shipped_shelf()
     regimes = {bundle.identity: Regime(bundle) for bundle in shelf}
     add_pages(app, Pages(shelf, regimes, FakeAudit(), Site(), lambda: NOW, patients=patients))
     return app
@@ -137,6 +137,28 @@ def test_every_regime_says_its_word_and_one_is_shown_in_full(app: FastAPI) -> No
     assert all(bundle.identity in words for bundle in shipped_shelf().newest())
     chosen = [o for o in root.find("option") if "selected" in o.attributes]
     assert [o.attributes["value"] for o in chosen] == ["hypertension-stepped-care"]
+
+
+def test_an_older_version_can_be_asked_as_a_replay_of_it_was(folder: Path, tmp_path: Path) -> None:
+    regime = "hypertension-stepped-care"
+    for version in ("1.0.0", "2.0.0"):
+        text = (RULES / regime / "1.0.0" / "bundle.yaml").read_text().replace("1.0.0", version, 1)
+        (tmp_path / regime / version).mkdir(parents=True)
+        (tmp_path / regime / version / "bundle.yaml").write_text(text)
+    app = reader(PatientFolder(folder), Shelf(tmp_path))
+    for asked, shown in (
+        (f"{regime}@1.0.0", ["2.0.0", "1.0.0"]), (f"{regime}@2.0.0", ["2.0.0"]),
+        (regime, ["2.0.0"]), (f"{regime}@3.0.0", ["2.0.0"]),
+    ):  # fmt: skip
+        root = page(app, as_of=VISIT, regime=asked)
+        rows = next(t for t in root.find("table") if "every regime" in t.words()).find("tr")[1:]
+        assert [row.find("code")[0].words() for row in rows] == [f"{regime}@{v}" for v in shown]
+        [decided] = [one.words() for one in root.find("p") if one.words().startswith("Decided by")]
+        assert decided.endswith(f"{regime}@{shown[-1]}")
+        [chosen] = [one for one in root.find("option") if "selected" in one.attributes]
+        assert chosen.attributes["value"] == (asked if len(shown) == 2 else regime)
+        stops = [one.attributes["href"] for one in root.find("a") if "as_of" in str(one.attributes)]
+        assert ("%401.0.0" in stops[0]) == (len(shown) == 2)
 
 
 def test_an_instant_that_is_none_is_said_and_kept_as_typed(app: FastAPI) -> None:

@@ -1,6 +1,7 @@
 """Replays as pages of the service: listed, read, compared; and nothing else can be read."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,12 +9,17 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from builders.html_pages import Element, read_page
 from builders.live_service import kept_in, live
-from builders.replay_worlds import a_world, intensification, points_of
+from builders.replay_worlds import REGIME, a_world, intensification, points_of
+from builders.replays import bundle_files, export, run
 
-from cds_adapters.report.answers import as_json
+from cds_adapters.report.answers import as_json, write_answers
 from cds_engine.replay.figures.document import figures_of
+from cds_engine.replay.figures.settings import FigureSettings
 
+OTHERWISE = defaultdict(str) | {"no advice": "No advice possible",
+                                "not applicable": "Not applicable"}  # fmt: skip
 OTHER = {"constant: -9.19711": "constant: -12.0"}
 
 
@@ -21,14 +27,14 @@ OTHER = {"constant: -9.19711": "constant: -12.0"}
 def replays(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site") / "replays"
     draw = a_world().draw(300, 4)
-    for name, bundle, run in (
-        ("first", intensification(), {"data": "sha256:1"}),
-        ("second", intensification(OTHER), {"data": "sha256:1"}),
-    ):
+    run = {"data": "sha256:1", "settings": {"data_until": "2025-10-05T10:15:00Z"}}
+    for name, bundle in (("first", intensification()), ("second", intensification(OTHER))):
         out = folder / name
         out.mkdir(parents=True)
         frame = points_of(draw, bundle)
-        (out / "figures.json").write_bytes(as_json(figures_of(frame, bundle, run=run)))
+        frame["person.sex"] = ["female" if n % 3 else "male" for n in range(len(frame))]
+        figures = figures_of(frame, bundle, settings=FigureSettings(subgroups=("sbp",)), run=run)
+        (out / "figures.json").write_bytes(as_json(figures))
         pq.write_table(pa.Table.from_pandas(frame), out / "decisions.parquet")
     (folder.parent / "figures.json").write_text("{}")
     secret = folder.parent / "secret"
@@ -42,8 +48,37 @@ def replays(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(replays: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with live(database=kept_in(tmp_path_factory.mktemp("service")), replays=replays) as found:
+    folder = tmp_path_factory.mktemp("service")
+    for texts in ({}, OTHER):
+        bundle = intensification(texts)
+        place = folder / "rules" / bundle.regime / bundle.version
+        place.mkdir(parents=True)
+        (place / "bundle.yaml").write_bytes(_text_of(texts))
+    with live(
+        database=kept_in(folder), replays=replays, rules=folder / "rules", patients=folder
+    ) as found:
         yield found
+
+
+def _text_of(texts: dict[str, str]) -> bytes:
+    """Return the file from which ``intensification`` reads its bundle."""
+    text = dict(bundle_files(REGIME))["bundle.yaml"].decode()
+    if texts:
+        text = text.replace("version: 1.0.0", "version: 1.1.0", 1)
+    for old, new in texts.items():
+        text = text.replace(old, new)
+    return text.encode()
+
+
+def links(client: httpx.Client, path: str) -> list[str]:
+    return [one.attributes["href"] for one in read_page(client.get(path).text).find("a")]
+
+
+def flips_by(client: httpx.Client, path: str, by: str) -> list[Element]:
+    """Return the rows of the table of flips by something."""
+    tables = read_page(client.get(path).text).find("table")
+    [found] = [one for one in tables if one.find("caption")[0].words().lower() == f"flips by {by}"]
+    return found.find("tr")[1:]
 
 
 def test_a_run_is_shown_with_its_own_style_and_no_other(client: httpx.Client) -> None:
@@ -106,8 +141,154 @@ def test_the_list_names_the_runs(tmp_path: Path, replays: Path) -> None:
     assert json.loads((run / "figures.json").read_text())["bundle"]["identity"] in text
 
 
-def test_without_a_folder_nothing_is_shown(tmp_path: Path) -> None:
+def test_without_a_folder_the_list_says_how_to_name_one(tmp_path: Path) -> None:
     with live(database=kept_in(tmp_path)) as client:
-        answer = client.get("/replays")
+        for path in ("/", "/replays"):
+            text = " ".join(client.get(path).text.split())
+            assert "was not told where there are any" in text
+            assert "<code>--replays" in text
+        assert "/replays" in links(client, "/")
+        answer = client.get("/replays/first")
     assert answer.status_code == 404
     assert "Start it with --replays" in answer.text
+
+
+def test_an_empty_folder_says_how_to_write_a_run(tmp_path: Path) -> None:
+    (tmp_path / "replays").mkdir()
+    with live(database=kept_in(tmp_path), replays=tmp_path / "replays") as client:
+        assert "There is no run yet. Write one with" in client.get("/replays").text
+        assert "in the folder yet" in client.get("/").text
+
+
+def test_the_start_page_leads_to_the_list_and_the_list_to_runs_and_pairs(
+    client: httpx.Client,
+) -> None:
+    assert "3 replays answer" in client.get("/").text
+    assert "/replays" in links(client, "/")
+    found = links(client, "/replays")
+    assert {"/replays/first", "/replays/second", "/replays/first/vs/second"} <= set(found)
+    assert not [one for one in found if "damaged" in one or one == "/replays/second/vs/first"]
+    assert "/regimes/hypertension-intensification/1.1.0" in found
+
+
+def test_the_list_says_version_rows_patients_and_until_when_the_data_go(
+    client: httpx.Client,
+) -> None:
+    rows = read_page(client.get("/replays").text).find("table")[0].find("tr")
+    said = {row.children[0].words(): [cell.words() for cell in row.children[1:]] for row in rows}
+    regime = "hypertension-intensification"
+    assert said["first"] == [f"{regime}@1.0.0", "none", "600", "300", "2025-10-05"]
+    assert said["second"][0] == f"{regime}@1.1.0"
+
+
+def test_a_list_without_records_of_patients_says_so(tmp_path: Path, replays: Path) -> None:
+    with live(database=kept_in(tmp_path), replays=replays) as client:
+        assert "Start it with <code>--patients</code>" in client.get("/replays").text
+        assert not [one for one in links(client, "/replays/first") if "/patients/" in one]
+
+
+def test_a_run_and_a_pair_lead_back(client: httpx.Client) -> None:
+    assert links(client, "/replays/first")[1:3] == ["/", "/replays"]
+    found = links(client, "/replays/first/vs/second")
+    assert found[1:5] == ["/", "/replays", "/replays/first", "/replays/second"]
+    assert "/replays/second/vs/first" in found
+
+
+def test_every_decision_of_a_timeline_leads_to_the_patient_as_of_then(
+    client: httpx.Client, replays: Path
+) -> None:
+    figures = json.loads((replays / "first" / "figures.json").read_bytes())
+    wanted = [(one["patient"], at["as_of"]) for one in figures["timelines"]
+              for at in one["decisions"]]  # fmt: skip
+    assert len(wanted) > 20
+    found = set(links(client, "/replays/first"))
+    regime = "hypertension-intensification%401.0.0"
+    for patient, as_of in wanted:
+        then = as_of.replace(":", "%3A")
+        assert f"/patients/{patient}?as_of={then}&regime={regime}" in found
+
+
+def test_flips_of_subgroups_are_told_from_what_to_what(client: httpx.Client, replays: Path) -> None:
+    one, other = (pq.read_table(replays / name / "decisions.parquet").to_pandas()
+                  for name in ("first", "second"))  # fmt: skip
+    flips = (one["decision.action"].fillna("") != other["decision.action"].fillna("")).to_numpy()
+    women = (one["person.sex"] == "female").to_numpy()
+    rows = flips_by(client, "/replays/first/vs/second", "sex")
+    assert rows[0].children[0].words() == f"Female {women.sum()} decisions"
+    assert rows[0].find("a")[0].words() == str((flips & women).sum())
+    assert rows[0].children[1].words() == "Add lisinopril 10 mg once daily"
+    assert rows[0].children[2].words() == "Keep the treatment as it is"
+    stages = flips_by(client, "/replays/first/vs/second", "stage")
+    assert [row.children[0].words()[:12] for row in stages] == ["Three months", "Six months 3"]
+
+
+def test_a_number_leads_to_its_patients(client: httpx.Client, replays: Path) -> None:
+    path = "/replays/first/vs/second"
+    link = flips_by(client, path, "sex")[1].find("a")[0]
+    address = link.attributes["href"]
+    assert address.endswith("#listed")
+    text = client.get(address).text
+    assert "Of <strong>male</strong>" in text
+    listed = read_page(text).find("table")[-1].find("tr")[1:]
+    assert len(listed) == int(link.words()) < 100
+    frame = pq.read_table(replays / "first" / "decisions.parquet").to_pandas()
+    men = {(row["key.patient"], f"{row['key.as_of']:%Y-%m-%d %H:%M}")
+           for _, row in frame[frame["person.sex"] == "male"].iterrows()}  # fmt: skip
+    assert {(row.children[0].words(), row.children[2].words()) for row in listed} <= men
+    assert "/patients/" in listed[0].find("a")[0].attributes["href"]
+
+
+def test_small_cells_are_held_back_and_lead_nowhere(client: httpx.Client) -> None:
+    rows = flips_by(client, "/replays/first/vs/second", "age")
+    told = [[cell.words() for cell in row.children] for row in rows]
+    held = [cells for cells in told if cells[-1] == "held back"]
+    assert held
+    assert len(held) < len(told)
+    assert all(cells[-3:] == ["held back"] * 3 for cells in held)
+    shown = [int(cells[-2]) for cells in told if cells not in held]
+    assert all(patients == 0 or patients >= 10 for patients in shown)
+    group = held[0][0].rsplit(" ", 2)[0]
+    answer = client.get("/replays/first/vs/second", params={"in": "Age", "group": group})
+    assert answer.status_code == 404
+    assert "whose numbers are held back" in answer.text
+
+
+def test_subgroups_by_a_variable_of_the_readers_choice(client: httpx.Client) -> None:
+    path = "/replays/first/vs/second"
+    captions = [one.words() for one in read_page(client.get(path).text).find("caption")]
+    assert "Flips by Systolic blood pressure" in captions
+    assert "Flips by Potassium" not in captions
+    rows = flips_by(client, f"{path}?by=potassium", "potassium")
+    assert sum("decisions" in row.children[0].words() for row in rows) == 4
+    [link] = rows[0].find("a")
+    assert "by=potassium" in link.attributes["href"]
+    assert client.get(link.attributes["href"]).status_code == 200
+    text = client.get(f"{path}?by=<b>").text
+    assert "the version has no variable &#39;&lt;b&gt;&#39;" in text
+
+
+def test_without_the_versions_the_page_says_why_it_has_no_subgroups(
+    tmp_path: Path, replays: Path
+) -> None:
+    with live(database=kept_in(tmp_path), replays=replays) as client:
+        text = client.get("/replays/first/vs/second").text
+    assert "has read neither version&#39;s rule bundle" in text
+    assert "Flips by stage" in text
+
+
+def test_the_page_of_a_patient_says_what_the_timeline_says(tmp_path: Path) -> None:
+    data = export(tmp_path / "data")
+    run(data, tmp_path / "replays" / "one")
+    write_answers(tmp_path / "replays" / "one", (bundle_files(),))
+    figures = json.loads((tmp_path / "replays" / "one" / "figures.json").read_bytes())
+    said = [at for one in figures["timelines"] for at in one["decisions"]]
+    assert len({at["version"] for at in said}) > 2
+    with live(database=kept_in(tmp_path), replays=tmp_path / "replays", patients=data) as client:
+        found = [one for one in links(client, "/replays/one") if "/patients/" in one]
+        assert len(found) == len(said)
+        for at, link in zip(said, found, strict=True):
+            page = read_page(client.get(link).text)
+            card = next(one for one in page.find("section") if "outcome" in one.attributes["class"])
+            words = figures["bundle"]["actions"].get(at["version"], OTHERWISE[at["version"]])
+            assert words in card.words()
+        assert sum("without=" in link for link in found) > 5

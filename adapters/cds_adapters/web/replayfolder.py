@@ -1,0 +1,139 @@
+"""Runs are found by their names in the one folder that the site names; nothing else is read."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from cds_adapters.web.errors import PageError
+
+Figures = Mapping[str, Any]
+FIGURES, DECISIONS = "figures.json", "decisions.parquet"
+FORMAT = 1
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version that was replayed."""
+
+    regime: str
+    version: str
+    identity: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """What the list says of a run.
+
+    Attributes:
+        decisions, patients: how many rows its table has, and of how many patients.
+        until: when the records ended that were replayed, as ISO text; empty if it is not told.
+        data: the digest of the data.
+        fault: why nothing can be said of it; empty where something can.
+    """
+
+    name: str
+    bundle: Version | None = None
+    against: Version | None = None
+    decisions: int = 0
+    patients: int = 0
+    until: str = ""
+    data: str = ""
+    fault: str = ""
+
+
+class ReplayFolder:
+    """Finds runs by their names in one folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def names(self) -> list[str]:
+        """Return the names of all runs that have figures."""
+        if not self.path.is_dir():
+            return []
+        return sorted(one.name for one in self.path.iterdir() if self._is_run(one.name))
+
+    def find(self, name: str) -> Path:
+        """Return the folder of a run.
+
+        Raises:
+            PageError: 404, if there is no such run; a name that leads elsewhere is none.
+        """
+        if not self._is_run(name):
+            raise PageError(
+                404,
+                "There is no such replay",
+                "No run of this name is in the folder of replays.",
+                "Start from the list of replays, at /replays.",
+            )
+        return self.path / name
+
+    def rows(self) -> list[RunRow]:
+        """Return what the list says of every run."""
+        return [_row(self.find(name), *stamp(self.path / name)) for name in self.names()]
+
+    def _is_run(self, name: str) -> bool:
+        if not _NAME.fullmatch(name):
+            return False
+        folder = (self.path / name).resolve()
+        return folder.parent == self.path.resolve() and (folder / FIGURES).is_file()
+
+
+def pairs_of(rows: Sequence[RunRow]) -> list[tuple[RunRow, list[RunRow]]]:
+    """Return every pair of runs that can be read once: a run, and those after it in the list."""
+    sound = [row for row in rows if not row.fault]
+    return [(row, sound[at + 1 :]) for at, row in enumerate(sound[:-1])]
+
+
+def figures_in(path: Path) -> Figures:
+    """Return the figures of a run.
+
+    Raises:
+        PageError: 500, if they cannot be read or another version of cds-engine wrote them.
+    """
+    try:
+        told = json.loads((path / FIGURES).read_bytes())
+    except (OSError, ValueError):
+        told = None
+    if not isinstance(told, dict) or told.get("format") != FORMAT:
+        raise PageError(
+            500,
+            "The figures of this replay cannot be read",
+            f"{FIGURES} is damaged, or was written by another version of cds-engine.",
+            "Run the replay again into the same folder.",
+        )
+    return told
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Return what changes when a run's figures do: their time of change and their size."""
+    found = (path / FIGURES).stat()
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=1000)
+def _row(path: Path, _changed: int, _size: int) -> RunRow:
+    try:
+        figures = figures_in(path)
+    except PageError as error:
+        return RunRow(path.name, fault=error.text)
+    run, whole = figures["run"], figures["funnel"][0]
+    return RunRow(
+        path.name,
+        _version(figures["bundle"]),
+        _version(figures["against"]) if figures["against"] else None,
+        whole["decisions"],
+        whole["patients"],
+        run.get("settings", {}).get("data_until") or "",
+        run.get("data") or "",
+    )
+
+
+def _version(told: Figures) -> Version:
+    return Version(*(told[name] for name in ("regime", "version", "identity", "digest")))
