@@ -87,7 +87,7 @@ def _crude(
     gone = int(np.count_nonzero(rows & ~trajectories.observed))
     notes = (CRUDE,) + ((f"{gone} of them lack an outcome and are left out",) if gone else ())
     return _mean(
-        trajectories, held.astype(np.float64), rows, label=label, level=level, notes=notes,
+        trajectories, held.astype(np.float64), held, label=label, level=level, notes=notes,
         estimand=f"mean {trajectories.outcome_name} of {who}", method="mean, " + CRUDE,
     )  # fmt: skip
 

@@ -161,6 +161,7 @@ class Prepared:
         propensities: of every stage, fitted without the fold of their row.
         arms: the outcome models of every stage.
         outcome_at: the outcome, completed where it is missing without a given fold.
+        seen: 1 / P(outcome observed | whole history) where it was observed, else 0.
         notes: about missing outcomes.
     """
 
@@ -171,6 +172,7 @@ class Prepared:
     propensities: tuple[Floats, ...]
     arms: tuple[ArmModels, ...]
     outcome_at: Callable[[int], Floats]
+    seen: Floats
     notes: tuple[str, ...]
 
     def value(
@@ -241,14 +243,17 @@ class Prepared:
             weights = np.empty(len(t))
             weights[self.order] = t.weights
         so_far = follows_so_far(t, places)
-        if not so_far[-1].any():
+        # who followed and was lost tells nothing of the outcome, so counts as nobody
+        followers = so_far[-1] & t.observed
+        if not followers.any():
             notes += (_nobody(t, so_far),)
         folds = int(self.folds.max()) + 1
         crossed = f"cross-fitted, {folds} folds" if self.crossed else "not cross-fitted"
         return ValueEstimate(
             label=label, estimate=t.sign * estimate, standard_error=standard_error(influence),
-            n=len(t), effective_n=effective_n(w * t.weights), followers=int(so_far[-1].sum()),
-            estimand=estimand(t, label), influence=t.sign * influence, ids=ids, notes=notes,
+            n=len(t), effective_n=effective_n(w * self.seen * t.weights),
+            followers=int(followers.sum()), estimand=estimand(t, label),
+            influence=t.sign * influence, ids=ids, notes=notes,
             method=f"doubly robust (augmented inverse probability weighting), {crossed}",
             sample_weights=weights, **rest,
         )  # fmt: skip
@@ -278,18 +283,18 @@ def prepare(
                    where=f"stage {h.spec.stage}", names=h.spec.actions)
         for model, h in zip(per_stage(outcome, t), t.stages, strict=True)
     )  # fmt: skip
+    observed = probability_observed(t, observation, folds)
     return Prepared(
         t, order, folds, crossed, propensities(t, how, folds if crossed else None), arms,
-        _completion(t, per_stage(outcome, t)[-1], observation, folds), notes,
+        _completion(t, per_stage(outcome, t)[-1], observed, folds), t.observed / observed, notes,
     )  # fmt: skip
 
 
 def _completion(
-    t: Trajectories, model: Any, observation: Any, folds: Ints
+    t: Trajectories, model: Any, observed: Floats, folds: Ints
 ) -> Callable[[int], Floats]:
     if t.observed.all():
         return lambda _: t.outcome
-    observed = probability_observed(t, observation, folds)
     X = whole_history(t)
     return lambda fold: completed(t, model, observed, folds, fold, X)
 
@@ -299,6 +304,11 @@ def _reordered(how: Sequence[Any], order: Ints) -> list[Any]:
 
 
 def _nobody(t: Trajectories, so_far: Any) -> str:
+    if so_far[-1].any():
+        return (
+            f"model-based: {int(so_far[-1].sum())} of {len(t)} followed it at every stage and none "
+            "of them has an outcome, so that it rests on the outcome models alone"
+        )
     stage = t.stages[int(np.argmin(so_far.any(axis=1)))].spec.stage
     return (
         f"model-based: 0 of {len(t)} followed it at every stage; from stage {stage} on it rests on "

@@ -153,8 +153,8 @@ def embedded_values(
     regimes = embedded_regimes(design)
     notes = checked(t, missing)
     w = rows.weights(regimes)
-    followers = (w > 0).sum(axis=1)
     w = w * t.observed
+    followers = (w > 0).sum(axis=1)
     _refuse_lost_ends(rows)
     w = w / _observed_shares(rows, observation, covariates)
     X = _covariates(t, covariates) if covariates else None

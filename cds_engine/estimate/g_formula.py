@@ -85,7 +85,7 @@ def g_formula_value(  # noqa: PLR0913 - each is a model or a convention that mov
         estimator = _MonteCarlo(rules, outcome, dict(conditionals or {}), draws, random_state)
     estimate = t.sign * estimator(t, 0)
     replicates = t.sign * bootstrapped(t, estimator, n_bootstrap, random_state, n_jobs)
-    followers = int(follows_so_far(t, advice(t, rules))[-1].sum())
+    followers = int((follows_so_far(t, advice(t, rules))[-1] & t.observed).sum())
     known = n_bootstrap > 1
     how = "sequential regression" if method == "sequential" else f"Monte Carlo, {draws} draws"
     return ValueEstimate(
@@ -175,6 +175,7 @@ def _notes(t: Trajectories, followers: int) -> tuple[str, ...]:
     gone = int(np.count_nonzero(~t.observed))
     if not gone:
         return (based,)
+    based += " and have an outcome"
     lost = (
         f"{t.outcome_name} is missing in {gone} of {len(t)}; modelled given the whole history "
         "(missing at random)"

@@ -76,7 +76,8 @@ def ipw_value(  # noqa: PLR0913 - each is a convention that moves digits
     notes = checked(trajectories, missing)
     places = advice(trajectories, rules)
     followers = follows_so_far(trajectories, places)[-1]
-    _refuse_nobody(trajectories, label, followers & trajectories.observed)
+    seen = followers & trajectories.observed
+    _refuse_nobody(trajectories, label, seen)
     p = propensities(trajectories, propensity)
     w = cumulative_weights(trajectories, places, p)[-1]
     w = w * trajectories.observed / probability_observed(trajectories, observation)
@@ -88,7 +89,7 @@ def ipw_value(  # noqa: PLR0913 - each is a convention that moves digits
     effective = effective_n(w * trajectories.weights)
     if effective < least_effective_n:
         raise EstimationError(
-            f"{label}: the {int(followers.sum())} who followed it weigh as much as "
+            f"{label}: the {int(seen.sum())} who followed it weigh as much as "
             f"{effective:.1f}, fewer than the {least_effective_n:g} asked for; truncate the "
             "weights, or use the g-formula, which is model-based"
         )
@@ -98,7 +99,7 @@ def ipw_value(  # noqa: PLR0913 - each is a convention that moves digits
     sign = trajectories.sign
     return ValueEstimate(
         label=label, estimate=sign * estimate, standard_error=standard_error(influence),
-        n=len(trajectories), effective_n=effective, followers=int(followers.sum()),
+        n=len(trajectories), effective_n=effective, followers=int(seen.sum()),
         estimand=estimand(trajectories, label), influence=sign * influence, level=level,
         method=_method(normalised=normalised, project=project), ids=trajectories.ids,
         weights=summary, notes=notes, sample_weights=sample_weights(trajectories),

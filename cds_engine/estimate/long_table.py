@@ -8,6 +8,7 @@ import pandas as pd
 
 from cds_engine.errors import Fault, TrajectoriesError
 from cds_engine.estimate.column_roles import counted_twice, not_before
+from cds_engine.estimate.near_names import did_you_mean
 from cds_engine.estimate.stage import HistorySpec
 
 
@@ -37,9 +38,17 @@ def widened(
     """
     rewards = [(spec.stage, spec.reward) for spec in specs if spec.reward is not None]
     wanted = [("", name) for name in (identifier, stage, action, outcome, weights) if name]
+    # what an earlier stage held, <column>@<stage>, is looked for in the wide table
+    wanted += [
+        (spec.stage, column)
+        for spec in specs
+        for variable in spec.variables
+        if "@" not in (column := spec.columns.get(variable, variable))
+    ]
     faults = [
         Fault(f"{at}.{name}" if at else name,
-              "the long table has no such column; name the one that it has")
+              "the long table has no such column; name the one that it has"
+              + did_you_mean(name, frame.columns))
         for at, name in wanted + rewards if name not in frame
     ]  # fmt: skip
     faults += counted_twice(specs, outcome, long=True)

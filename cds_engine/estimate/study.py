@@ -4,10 +4,10 @@ Whoever has the study file and the data gets the same rule bundle, byte for byte
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, ValidationError
+from pydantic import Discriminator, Field, Tag, ValidationError, field_validator
 
 from cds_engine.bundle.document import (
     REGIME,
@@ -25,8 +25,12 @@ from cds_engine.bundle.document import (
 from cds_engine.bundle.faults import document_faults
 from cds_engine.bundle.yaml import as_json, read_yaml, unsafe_values
 from cds_engine.errors import Fault, RuleBundleError, StudyError
+from cds_engine.estimate.deaths import MOST_DEATHS
 from cds_engine.vocabulary.action import Action
 from cds_engine.vocabulary.variable import Name, Variable
+
+PATIENT, STAGE, TAKEN, OUTCOME = "key.patient", "decision.stage", "taken.action", "outcome.value"
+"""The columns of a replay's table that are a patient, a stage, the action taken and Y."""
 
 
 class WorldData(Document):
@@ -45,14 +49,24 @@ class TableData(Document):
         "wide", description="One row a patient, one a stage, or a replay's decision points."
     )
     stage: str = Field("stage", description="Of a long table: the column with the stage.")
+    untold: Literal["weight", "leave-out"] = Field(
+        "weight",
+        description="Of a replay's table: weight for patients whose action is not told at some "
+        "stage, by the history until then, or leave them out.",
+    )
 
 
 class OutcomeColumn(Document):
     """Where Y stands in the data."""
 
-    column: str
+    column: str = Field(description=f"Of a replay's table `{OUTCOME}` if absent.")
     label: Text = Field(description="What a reader calls the outcome.")
     missing: Literal["refuse", "weight"] = "refuse"
+    deaths: Annotated[float, Field(ge=0, le=1)] = Field(
+        MOST_DEATHS,
+        description="Of a replay's table: the largest share of patients who may have died before "
+        "the outcome; of the dead there is none.",
+    )
 
 
 class Split(Document):
@@ -72,9 +86,13 @@ class LearnedStage(Document):
     when: Text = Field(description="Who is at the stage when it is served.")
     choose: tuple[Name, ...] = Field(min_length=2)
     history: dict[Name, str] = Field(
-        description="Variable -> column of the data: what H_k is made of."
+        description="Variable -> column of the data: what H_k is made of. Or a list of variables "
+        "whose columns have their names."
     )
-    taken: str = Field(description="The column with the action taken, by the actions' names.")
+    taken: str = Field(
+        description="The column with the action taken, by the actions' names. Of a replay's table "
+        f"`{TAKEN}` if absent."
+    )
     decides: Text | None = Field(
         None, description="Who has a decision here in the data; all who have an action if absent."
     )
@@ -96,6 +114,12 @@ class LearnedStage(Document):
         (), description="Parts with options of their own; each becomes a stage that is served."
     )
     because: Text | None = None
+
+    @field_validator("history", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        listed = isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
+        return {name: name for name in value} if listed else value
 
 
 class WrittenStage(Document):
@@ -220,6 +244,7 @@ def read_study(name: str, data: bytes) -> StudyDocument:
         raise StudyError(f"study ({name})", error.faults) from None
     faults = list(unsafe_values(content))
     if not faults:
+        content = _of_a_replay(content)
         try:
             study = StudyDocument.model_validate_json(as_json(content))
             faults = list(_contradictions(study))
@@ -229,6 +254,22 @@ def read_study(name: str, data: bytes) -> StudyDocument:
             found = document_faults(error, content)
             faults = [Fault(_TAG.sub(r"\1", one.place), one.problem) for one in found]
     raise StudyError(f"study ({name})", faults)
+
+
+def _of_a_replay(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a file holds with what is the same in every replay's table: its columns."""
+    data = content.get("data")
+    if not isinstance(data, dict) or data.get("layout") != "decisions":
+        return content
+    filled = {"id": PATIENT, **content}
+    if isinstance(content.get("outcome"), dict):
+        filled["outcome"] = {"column": OUTCOME, **content["outcome"]}
+    if isinstance(content.get("stages"), list):
+        filled["stages"] = [
+            {"taken": TAKEN, **one} if isinstance(one, dict) and "rule" not in one else one
+            for one in content["stages"]
+        ]
+    return filled
 
 
 def _contradictions(study: StudyDocument) -> Iterator[Fault]:
@@ -242,12 +283,33 @@ def _contradictions(study: StudyDocument) -> Iterator[Fault]:
         if trees and isinstance(stage, LearnedStage) and stage.split:
             yield Fault(f"stages[{at}].split", "a tree cannot have parts; learn scores, or make "
                         "each part a stage of its own")  # fmt: skip
-    if isinstance(study.data, TableData) and study.data.layout != "wide":
-        taken = {stage.taken for stage in learned}
-        if len(taken) > 1:
-            found = ", ".join(sorted(taken))
-            problem = "a long table has one column with the action taken, so `taken` must be the "
-            yield Fault("stages", f"{problem}same at every stage; found {found}")
+    if isinstance(study.data, TableData):
+        yield from _misread(study, study.data)
+
+
+def _misread(study: StudyDocument, data: TableData) -> Iterator[Fault]:
+    """Yield what the layout of the table leaves no choice in, and was chosen otherwise."""
+    taken = {at: one.taken for at, one in enumerate(study.stages) if isinstance(one, LearnedStage)}
+    if data.layout == "decisions":
+        fixed = {"id": (study.id, PATIENT)}
+        fixed |= {f"stages[{at}].taken": (found, TAKEN) for at, found in taken.items()}
+        if "stage" in data.model_fields_set:
+            fixed["data.stage"] = (data.stage, STAGE)
+        for place, (found, right) in fixed.items():
+            if found != right:
+                field = place.rpartition(".")[2]
+                yield Fault(place, f"is {found}, but a replay's table has it in {right}; write "
+                            f"`{field}: {right}`, or leave `{field}` out")  # fmt: skip
+        return
+    if data.layout == "long" and len(set(taken.values())) > 1:
+        found = ", ".join(sorted(set(taken.values())))
+        yield Fault("stages", "a long table has one column with the action taken, so `taken` must "
+                    f"be the same at every stage; found {found}")  # fmt: skip
+    own = {"data.untold": (data, "untold"), "outcome.deaths": (study.outcome, "deaths")}
+    for place, (part, name) in own.items():
+        if name in part.model_fields_set:
+            yield Fault(place, f"has no meaning in a {data.layout} table, which does not tell it "
+                        "apart; remove it")  # fmt: skip
 
 
 _TAG = re.compile(r"(stages\[\d+\]|data)\.(?:learned|written|world|table)")

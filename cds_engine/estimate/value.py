@@ -31,8 +31,9 @@ class ValueEstimate:
         estimate: the mean outcome, had all followed the regime.
         standard_error: sqrt(sum(influence**2)) / n unless ``method`` says otherwise.
         n: trajectories that the estimate is about.
-        effective_n: (sum w)**2 / sum(w**2) of the weights of those who followed.
-        followers: how many followed the regime at every stage.
+        effective_n: (sum w)**2 / sum(w**2) of the weights of those whom ``followers`` counts.
+        followers: how many followed the regime at every stage and have an outcome that was
+            observed; who followed and was lost says nothing of it.
         estimand: what is estimated, in words.
         method: how, with the conventions that move digits.
         influence: estimated influence function at each trajectory, shape (n,), mean zero; None

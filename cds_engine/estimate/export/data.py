@@ -10,10 +10,12 @@ import pandas as pd
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.decide.table import quantise
 from cds_engine.errors import EstimationError
-from cds_engine.estimate.export.decisions import STAGE, decision_rows
+from cds_engine.estimate.deaths import deaths_note
+from cds_engine.estimate.export.decisions import DecisionRows, decision_rows
+from cds_engine.estimate.export.told import told_courses
 from cds_engine.estimate.missing_outcomes import probability_observed
 from cds_engine.estimate.stage import HistorySpec
-from cds_engine.estimate.study import LearnedStage, StudyDocument, TableData
+from cds_engine.estimate.study import STAGE, TAKEN, LearnedStage, StudyDocument, TableData
 from cds_engine.estimate.trajectories import Trajectories
 from cds_engine.vocabulary.units import unit_words
 
@@ -30,26 +32,27 @@ def study_trajectories(
 
     Raises:
         TrajectoriesError: with every fault of the table.
-        EstimationError: if a stage speaks of variables that are not declared.
+        EstimationError: if a stage speaks of variables that are not declared, or, of a replay's
+            table, too many died before the outcome or nobody can stand for whose action is not
+            told.
     """
     specs = [_spec(study, stage, bundle) for stage in study.learned]
-    aside: list[str] = []
-    if isinstance(study.data, TableData) and study.data.layout == "decisions":
-        frame, aside = decision_rows(study, frame)
-    rounded, notes = _as_served(study, frame, bundle)
-    notes = aside + notes
+    layout = study.data.layout if isinstance(study.data, TableData) else "wide"
+    rows = decision_rows(study, frame) if layout == "decisions" else None
+    rounded, notes = _as_served(study, frame if rows is None else rows.frame, bundle)
     notes += [note for stage in study.learned for note in _unused(study, stage, bundle)]
     options: dict[str, Any] = {
         "outcome": study.outcome.column, "better": study.aim.better, "identifier": study.id,
         "weights": study.weights, "kinds": bundle.kinds, "unit": study.aim.unit or "",
         "missing_outcomes": "keep" if study.outcome.missing == "weight" else "refuse",
     }  # fmt: skip
-    if isinstance(study.data, TableData) and study.data.layout != "wide":
-        decisions = study.data.layout == "decisions"
+    if rows is not None:
+        found, aside = _of_decisions(study, rows, rounded, specs, options)
+        notes = [*rows.notes, *aside, *notes]
+    elif isinstance(study.data, TableData) and layout == "long":
         found = Trajectories.from_long(
-            rounded, specs, action=study.learned[0].taken,
-            stage=STAGE if decisions else study.data.stage, **options,
-        )  # fmt: skip
+            rounded, specs, action=study.learned[0].taken, stage=study.data.stage, **options
+        )
     else:
         found = Trajectories.from_wide(rounded, specs, **options)
     found, lost = _weighted(found)
@@ -58,6 +61,18 @@ def study_trajectories(
     named = replace(found, outcome_name=study.outcome.label + unit)
     # in the order of their identifiers, so that the order of the table's rows reaches nothing
     return named.take(np.argsort(named.ids.astype(str), kind="stable")), tuple(notes)
+
+
+def _of_decisions(
+    study: StudyDocument, rows: DecisionRows, frame: pd.DataFrame, specs: list[HistorySpec],
+    options: dict[str, Any],
+) -> tuple[Trajectories, list[str]]:  # fmt: skip
+    """Return the trajectories of a replay's table, and who is not among them, or should not be."""
+    dead = deaths_note(rows.dead, rows.patients, study.outcome.label, study.outcome.deaths)
+    told = told_courses(study, rows, frame, specs, options)
+    found = Trajectories.from_long(told.frame, specs, stage=STAGE, action=TAKEN, **options)
+    weights = found.weights * told.weights.loc[found.ids].to_numpy(dtype=np.float64)
+    return replace(found, weights=weights), [*told.notes, *([dead] if dead else [])]
 
 
 def _weighted(found: Trajectories) -> tuple[Trajectories, list[str]]:

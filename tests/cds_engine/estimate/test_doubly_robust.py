@@ -6,15 +6,18 @@ import pytest
 from builders.cohorts import HIGH_HIGH, LOW_LOW, TAILORED, Above, a_cohort, truth
 from scipy.special import expit
 from sklearn.base import BaseEstimator
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 
 from cds_engine.errors import EstimationError
+from cds_engine.estimate.crude import crude_value
 from cds_engine.estimate.doubly_robust import IN_SAMPLE, dr_value, dr_value_of_learner
 from cds_engine.estimate.folds import folds_of
 from cds_engine.estimate.ipw import ipw_value
 from cds_engine.estimate.rule import Always, Observed, Rules
 from cds_engine.estimate.trajectories import Trajectories
+from cds_engine.estimate.weights import advice, follows_so_far
 
 REGIMES = [
     pytest.param(HIGH_HIGH, "high", "high", id="high, high"),
@@ -134,6 +137,27 @@ def test_missing_outcomes_are_completed_by_two_models_of_which_one_may_be_wrong(
         value = dr_value(t, TAILORED, missing="weight", outcome=outcome, label=label)
         assert abs(value.estimate - truth("high", -0.4)) < 3 * value.standard_error
     assert "missing in" in value.notes[0]
+
+
+def test_who_followed_and_was_lost_counts_as_nobody_by_either_method() -> None:
+    t = a_cohort(3000, 3, lost=True)
+    followed = follows_so_far(t, advice(t, TAILORED))[-1]
+    assert (followed & ~t.observed).sum() > 100
+    robust = dr_value(t, TAILORED, missing="weight", n_folds=1)
+    weighted = ipw_value(t, TAILORED, missing="weight")
+    for value in (robust, weighted, crude_value(t, TAILORED)):
+        assert value.followers == (followed & t.observed).sum()
+    assert robust.effective_n == pytest.approx(weighted.effective_n)
+
+
+def test_followers_of_whom_none_has_an_outcome_are_said_to_say_nothing() -> None:
+    t = a_cohort(1000)
+    followed = follows_so_far(t, advice(t, LOW_LOW))[-1]
+    gone = replace(t, outcome=np.where(followed, np.nan, t.outcome))
+    value = dr_value(gone, LOW_LOW, missing="weight", observation=DummyClassifier(), n_folds=1)
+    assert (value.followers, value.effective_n) == (0, 0)
+    said = f"model-based: {followed.sum()} of 1000 followed it at every stage and none of them"
+    assert value.notes[-1].startswith(said)
 
 
 def test_what_is_usual_needs_no_model() -> None:
