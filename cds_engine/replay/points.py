@@ -1,13 +1,13 @@
 """A decision point is an instant of a patient's past at which the regime would have been asked."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from cds_engine.history.course import COURSE_KINDS
 from cds_engine.history.event import Event, EventKind, Record, time_of
-from cds_engine.history.select import known_by
+from cds_engine.history.select import VOID, known_by
 from cds_engine.replay.settings import ReplayError, ReplaySettings, later
 from cds_engine.vocabulary.time import Instant
 
@@ -67,23 +67,34 @@ class Points:
 
 def settled(record: Record) -> list[Event]:
     """Return what the record came to hold in the end: the newest version of every source."""
-    return known_by(record.events, EVER)[0]
+    events = record.events
+    if len({event.source for event in events}) == len(events):
+        # nothing has two versions, and nothing is recorded or dated after everything
+        return [event for event in events if event.status not in VOID]
+    return known_by(events, EVER)[0]
 
 
-def decision_points(patient: Patient, settings: ReplaySettings, seen_as: Collection[str]) -> Points:
+def decision_points(
+    patient: Patient,
+    settings: ReplaySettings,
+    seen_as: Collection[str],
+    held: Sequence[Event] | None = None,
+) -> Points:
     """Return a patient's decision points.
 
     Args:
         patient: the record and its encounters.
         settings: where the points are.
         seen_as: every code by which an action of a catalogue is recognised.
+        held: what ``settled`` says of the record, if that is known already.
     """
     if settings.points == "schedule":
         found = tuple(_scheduled(patient.record, settings))
         return Points(found, Counter(points=len(found)))
     counts: Counter[str] = Counter()
     acts = _acts(patient.record, seen_as)
-    found = tuple(_at_encounters(patient, settings, acts, counts))
+    events = settled(patient.record) if held is None else held
+    found = tuple(_at_encounters(patient, events, settings, acts, counts))
     counts["points"] = len(found)
     return Points(tuple(sorted(found, key=lambda p: (p.as_of, p.encounter))), counts)
 
@@ -101,21 +112,33 @@ def _scheduled(record: Record, settings: ReplaySettings) -> Iterator[Point]:
 
     Nothing that is recorded later than an instant has a say in whether there is a point at it.
     """
+    begun = min((event.recorded for event in record.events), default=None)
+    for at in schedule(settings):
+        if begun is not None and at >= begun:
+            yield Point("", at)
+
+
+def schedule(settings: ReplaySettings) -> list[Instant]:
+    """Return the instants of the schedule, in order."""
     at, last, every = settings.first, settings.last, settings.every
     if at is None or last is None or every is None:
         raise ReplayError("a schedule needs its first instant, its last and the step")
-    begun = min((event.recorded for event in record.events), default=None)
-    while begun is not None and at <= last:
-        if at >= begun:
-            yield Point("", at)
+    found = []
+    while at <= last:
+        found.append(at)
         at = later(at, every)
+    return found
 
 
 def _at_encounters(
-    patient: Patient, settings: ReplaySettings, acts: list[Event], counts: Counter[str]
+    patient: Patient,
+    events: Sequence[Event],
+    settings: ReplaySettings,
+    acts: list[Event],
+    counts: Counter[str],
 ) -> Iterator[Point]:
     wanted = [frozenset(codes) for codes in (settings.classes, settings.types) if codes]
-    for event in settled(patient.record):
+    for event in events:
         if event.kind != "encounter":
             continue
         counts["encounters"] += 1

@@ -6,13 +6,21 @@ The same patients give the same rows whatever else is in the shard and in whatev
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 
+import numpy as np
+
 from cds_engine.bundle.model import RuleBundle
+from cds_engine.history.table.columns import NEVER, Longs
+from cds_engine.replay.at_once.outcome import outcomes_at_once
+from cds_engine.replay.at_once.points import points_at_once
+from cds_engine.replay.at_once.rows import Rows, picked, rows_of
+from cds_engine.replay.at_once.taken import taken_at_once
 from cds_engine.replay.engine import Asked, Decided, HistoryEngine, ScalarEngine
 from cds_engine.replay.in_force import in_force
-from cds_engine.replay.outcome import Measured, OutcomeFinder
-from cds_engine.replay.points import Patient, Point, decision_points, settled
+from cds_engine.replay.outcome import OutcomeFinder
+from cds_engine.replay.points import Patient, Point, settled
 from cds_engine.replay.settings import ReplayError, ReplaySettings
 from cds_engine.replay.table import (
     Column,
@@ -21,8 +29,7 @@ from cds_engine.replay.table import (
     decision_columns,
     variable_columns,
 )
-from cds_engine.replay.taken import Taken, TakenFinder
-from cds_engine.vocabulary.time import Instant
+from cds_engine.replay.taken import TakenFinder
 
 SPACE = 2**64
 """How many places there are for patients."""
@@ -109,13 +116,13 @@ class _Shard:
 
     def _points(self) -> list[Asked]:
         codes = {c for b in self.bundles for a in b.actions.values() for c in a.seen_as}
-        asked: list[Asked] = []
-        for place, patient in enumerate(self.patients):
-            found = decision_points(patient, self.settings, codes)
-            self.counts += found.counts
-            self.counts["patients with a decision point"] += bool(found.points)
-            asked += [Asked(place, point) for point in found.points]
+        asked, counts = points_at_once(self.patients, self.events, self.settings, codes)
+        self.counts += counts
         return asked
+
+    @cached_property
+    def _rows(self) -> Rows:
+        return rows_of(self.patients, self.asked)
 
     def _keys(self) -> Columns:
         digest = self.bundles[0].digest
@@ -131,48 +138,37 @@ class _Shard:
 
     def _taken(self, prefix: str, number: int, decided: Decided) -> Columns:
         finder = TakenFinder(self.bundles[number], self.settings)
-        acts = [finder.acts(events) for events in self.events]
-        found: list[Taken] = [
-            finder.find(self.patients[place], point, stage, acts[place])
-            for (place, point), stage in zip(self.asked, decided.stage, strict=True)
-        ]
-        for taken in found if number == 0 else ():
-            self.counts[f"action {taken.state}"] += 1
+        told, which = taken_at_once(finder, self._rows, self.events, decided.stage)
+        states = picked([taken.state for taken in told], which)
+        for state, count in Counter(states).items() if number == 0 else ():
+            self.counts[f"action {state}"] += count
         return {
-            f"{prefix}.action": Column("text", [taken.action for taken in found]),
-            f"{prefix}.state": Column("text", [taken.state for taken in found]),
-            f"{prefix}.candidates": Column("texts", [taken.candidates for taken in found]),
-            f"{prefix}.sources": Column("texts", [taken.sources for taken in found]),
+            f"{prefix}.action": Column("text", picked([t.action for t in told], which)),
+            f"{prefix}.state": Column("text", states),
+            f"{prefix}.candidates": Column("texts", picked([t.candidates for t in told], which)),
+            f"{prefix}.sources": Column("texts", picked([t.sources for t in told], which)),
         }
 
     def _outcomes(self, decided: Decided) -> Columns:
         finder = OutcomeFinder(self.bundles[0], self.settings)
-        starts = self._starts(decided) if self.settings.from_start else {}
-        readings = [
-            finder.readings(patient.record, events)
-            for patient, events in zip(self.patients, self.events, strict=True)
-        ]
-        found: list[Measured] = []
-        for place, point in self.asked:
-            start = min(starts.get(place, point.as_of), point.as_of)
-            record = self.patients[place].record
-            found.append(finder.find(record, readings[place], point.as_of, start))
-        for measured in found:
-            self.counts[f"outcome {measured.state}"] += 1
-        kind = column_type(finder.kind)
+        starts = self._starts(decided) if self.settings.from_start else self._rows.as_of
+        found = outcomes_at_once(finder, self._rows, self.events, starts)
+        for state, count in Counter(found.states).items():
+            self.counts[f"outcome {state}"] += count
         return {
-            "outcome.value": Column(kind, [measured.value for measured in found]),
-            "outcome.state": Column("text", [measured.state for measured in found]),
-            "outcome.at": Column("instant", [measured.at for measured in found]),
+            "outcome.value": Column(column_type(finder.kind), found.values),
+            "outcome.state": Column("text", found.states),
+            "outcome.at": Column("instant", found.at),
         }
 
-    def _starts(self, decided: Decided) -> dict[int, Instant]:
-        """Return where each patient's first decision point at a stage is."""
-        starts: dict[int, Instant] = {}
-        for (place, point), stage in zip(self.asked, decided.stage, strict=True):
-            if stage is not None:
-                starts.setdefault(place, point.as_of)
-        return starts
+    def _starts(self, decided: Decided) -> Longs:
+        """Return, for each row, the patient's first decision point at a stage, or its own."""
+        rows = self._rows
+        staged = np.array([stage is not None for stage in decided.stage], dtype=np.bool_)
+        some, first = np.unique(rows.patient[staged], return_index=True)
+        starts = np.full(len(self.patients), NEVER, dtype=np.int64)
+        starts[some] = rows.as_of[staged][first]
+        return np.minimum(starts[rows.patient], rows.as_of)
 
     def _check_again(self, decided: Sequence[Decided]) -> tuple[int, tuple[str, ...]]:
         """Decide a random share of the rows once more, by the scalar evaluator."""

@@ -1,8 +1,11 @@
-"""The action really taken is the catalogue action that the record shows soon after the decision."""
+"""The action really taken is the catalogue action that the record shows soon after the decision.
+
+What ``TakenFinder`` says of one point is the referee of ``at_once.taken``, which answers for all.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.history.event import Event
@@ -36,23 +39,44 @@ class Taken:
     sources: tuple[str, ...] = ()
 
 
+class Act(NamedTuple):
+    """An event that shows actions of the catalogue, these, and when they were done."""
+
+    at: Instant
+    event: Event
+    shown: frozenset[str]
+
+
 class TakenFinder:
-    """Finds the actions of one catalogue."""
+    """Finds the actions of one catalogue.
+
+    Attributes:
+        actions: the catalogue.
+        choose: stage -> the actions that it offers.
+        settings: the window, and when the records end.
+    """
 
     def __init__(self, bundle: RuleBundle, settings: ReplaySettings) -> None:
-        self._actions = bundle.actions
-        self._choose = {stage.name: stage.choose for stage in bundle.stages}
+        self.actions = bundle.actions
+        self.choose = {stage.name: stage.choose for stage in bundle.stages}
+        self.settings = settings
         self._seen_as = {code: name for name, a in bundle.actions.items() for code in a.seen_as}
-        self._settings = settings
+        self._shown: dict[tuple[str, ...], frozenset[str]] = {}
 
-    def acts(self, events: Sequence[Event]) -> list[tuple[Instant, Event, frozenset[str]]]:
-        """Return each event that shows actions of the catalogue, with its instant and these."""
+    def acts(self, events: Sequence[Event]) -> list[Act]:
+        """Return each event that shows actions of the catalogue."""
+        shown_by = self._shown
         found = []
         for event in events:
             if event.kind in ACTS:
-                shown = {self._seen_as[code] for code in event.codes if code in self._seen_as}
+                codes = event.codes
+                shown = shown_by.get(codes)
+                if shown is None:
+                    # few groups of codes recur in all records; what they show is found out once
+                    actions = {self._seen_as[code] for code in codes if code in self._seen_as}
+                    shown = shown_by[codes] = frozenset(actions)
                 if shown:
-                    found.append((_moment(event), event, frozenset(shown)))
+                    found.append(Act(_moment(event), event, shown))
         return found
 
     def find(
@@ -60,7 +84,7 @@ class TakenFinder:
         patient: Patient,
         point: Point,
         stage: str | None,
-        acts: Sequence[tuple[Instant, Event, frozenset[str]]],
+        acts: Sequence[Act],
     ) -> Taken:
         """Return what was done at a point: what its encounter wrote, or the window after shows.
 
@@ -68,8 +92,8 @@ class TakenFinder:
         choice made here. Beside an action that changes something, one that does not is no choice
         either.
         """
-        end = later(point.as_of, self._settings.window)
-        choose = self._choose.get(stage or "", ())
+        end = later(point.as_of, self.settings.window)
+        choose = self.choose.get(stage or "", ())
         begun: set[str] = set()
         sources: dict[str, set[str]] = {}
         open_: set[str] = set()
@@ -94,8 +118,8 @@ class TakenFinder:
         sources: Mapping[str, set[str]],
         end: Instant,
     ) -> Taken:
-        counted = {a for a in counted if self._actions[a].change} or counted
-        named = tuple(a for a in self._actions if a in counted)
+        counted = {a for a in counted if self.actions[a].change} or counted
+        named = tuple(a for a in self.actions if a in counted)
         shown = tuple(sorted({source for action in named for source in sources[action]}))
         if len(named) > 1:
             return Taken("ambiguous", None, named, shown)
@@ -103,9 +127,9 @@ class TakenFinder:
             return Taken("unclear", None, named, shown)
         if named:
             return Taken("seen", named[0], named, shown)
-        if self._settings.data_until is not None and end > self._settings.data_until:
+        if self.settings.data_until is not None and end > self.settings.data_until:
             return Taken("pending")
-        still = [action for action in choose if not self._actions[action].change]
+        still = [action for action in choose if not self.actions[action].change]
         return Taken("unchanged", still[0]) if len(still) == 1 else Taken("none")
 
 
