@@ -110,6 +110,8 @@ class Person:
         born: date of birth, as precise as recorded.
         sex: administrative sex.
         died: when the patient died; ``deceased`` alone may be known.
+        deceased: whether the record says that the patient is dead.
+        death_known: when the record came to know of the death, if it says so.
     """
 
     key: str
@@ -117,6 +119,19 @@ class Person:
     sex: str | None = None
     died: Time | None = None
     deceased: bool = False
+    death_known: Instant | None = None
+
+
+class Gap(Struct, frozen=True, gc=False):
+    """What is known to be missing under one key of ``Record.gaps``, from an instant on.
+
+    Attributes:
+        since: the first instant at which what is missing could have counted.
+        words: all that is missing by then.
+    """
+
+    since: Instant
+    words: str
 
 
 class Earlier(Protocol):
@@ -135,8 +150,10 @@ class Record:
         person: the facts that do not change.
         events: in any order, duplicates allowed.
         set_aside: source records that could not be read as events.
-        gaps: variable name -> words, for searches that failed or were cut short. A name ``*``
-            stands for every variable.
+        gaps: key -> words, for what is missing: searches that failed or were cut short, resources
+            that cannot be read. What the keys mean is in ``cds_engine.history.gaps``.
+        gap_times: key -> how the gap grew, in order of time, where that is known. A gap that is not
+            here holds from the beginning.
         earlier: further observations, which only tell that a value is stale; None where all are
             among the events.
     """
@@ -146,3 +163,4 @@ class Record:
     set_aside: tuple[SetAside, ...] = ()
     gaps: Mapping[str, str] = field(default_factory=dict)
     earlier: Earlier | None = None
+    gap_times: Mapping[str, tuple[Gap, ...]] = field(default_factory=dict)

@@ -1,12 +1,13 @@
 """A record and an instant become H_t: each variable has a value or a reason for having none."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import inf
 
 from cds_engine.history.conditions import listed
 from cds_engine.history.course import COURSE_KINDS, Step, course_of, from_course
 from cds_engine.history.elapsed import is_vague
 from cds_engine.history.event import UNCODED, Event, EventKind, Record, Time
+from cds_engine.history.gaps import EVERYTHING, first_gap, gap_keys, gaps_at
 from cds_engine.history.observations import observed
 from cds_engine.history.person import age, deceased, sex
 from cds_engine.history.select import STANDING, known_by
@@ -61,6 +62,9 @@ class HistoryTaker:
         windows = set().union(*self._windows_of.values())
         self._windows = [window for window in windows if window is not None]
         self._course_wanted = any(v.source == "course" or v.before for v in variables.values())
+        self._gap_keys = {
+            name: gap_keys_of(name, variable, self.seen_as) for name, variable in variables.items()
+        }
 
     def take(self, record: Record, as_of: Instant) -> History:
         """Return what was known about the record's patient at ``as_of``."""
@@ -68,10 +72,15 @@ class HistoryTaker:
         found = self._sorted_out(known)
         uncoded = [e for e in known if not e.codes and e.kind in STANDING]
         steps = course_of(known, self.seen_as) if self._course_wanted else ()
-        findings = {
-            name: self._finding(name, variable, record, found[name], uncoded, steps, as_of)
-            for name, variable in self.variables.items()
-        }
+        gaps = gaps_at(record, as_of)
+        findings: dict[str, Finding] = {}
+        for name, variable in self.variables.items():
+            gap = first_gap(gaps, self._gap_keys[name]) if gaps else None
+            findings[name] = (
+                self._finding(name, variable, record, found[name], uncoded, steps, as_of)
+                if gap is None
+                else Missing("incomplete", gap)
+            )
         aside = [(item.source, item.reason) for item in record.set_aside]
         aside += [(event.source, UNCODED) for event in uncoded]
         unique = tuple(sorted({*aside, *left_out}))
@@ -116,9 +125,6 @@ class HistoryTaker:
         steps: tuple[Step, ...],
         as_of: Instant,
     ) -> Finding:
-        gap = self._gap(name, variable, record.gaps) if record.gaps else None
-        if gap is not None:
-            return Missing("incomplete", gap)
         match variable.source:
             case "patient.age":
                 return age(variable, record.person, as_of)
@@ -154,11 +160,19 @@ class HistoryTaker:
             )
         return observed(variable, events, anchor.time, as_of)
 
-    def _gap(self, name: str, variable: Variable, gaps: Mapping[str, str]) -> str | None:
-        """Return the words of the first gap that this variable would have to look into."""
+
+def gap_keys_of(name: str, variable: Variable, seen_as: Iterable[str]) -> tuple[str, ...]:
+    """Return the gaps that a variable would have to look into, the widest first.
+
+    Args:
+        name: the variable's name.
+        variable: its definition.
+        seen_as: the codes by which the course is recognised.
+    """
+    keys: tuple[str, ...] = (EVERYTHING, name)
+    if variable.source != "course":
         kinds: frozenset[str] = KINDS.get(variable.source or "", _PATIENT)
-        codes = [*variable.codes, *variable.panels]
-        if variable.source == "course" or variable.before:
-            kinds, codes = kinds | COURSE_KINDS, codes + list(self.seen_as)
-        keys = ["*", name, *sorted(f"kind:{k}" for k in kinds), *(f"code:{c}" for c in codes)]
-        return next((gaps[key] for key in keys if key in gaps), None)
+        keys += gap_keys(kinds, [*variable.codes, *variable.panels])
+    if variable.source == "course" or variable.before:
+        keys += gap_keys(COURSE_KINDS, list(seen_as))
+    return tuple(dict.fromkeys(keys))

@@ -2,8 +2,8 @@
 
 from math import inf
 
-from cds_engine.history.elapsed import CREDIBLE, elapsed_units
-from cds_engine.history.event import Person
+from cds_engine.history.elapsed import CREDIBLE, elapsed_units, is_vague
+from cds_engine.history.event import BEGINNING, Person
 from cds_engine.history.value import Finding, Known, Missing, Reading
 from cds_engine.vocabulary.time import Instant
 from cds_engine.vocabulary.value import Scalar, Span
@@ -47,6 +47,21 @@ def sex(person: Person) -> Finding:
 
 def deceased(person: Person, as_of: Instant) -> bool:
     """Say whether the patient had died by ``as_of``, as far as the record tells."""
-    if person.died is not None:
-        return person.died.start <= as_of
-    return person.deceased
+    since = dead_from(person)
+    return since is not None and since <= as_of
+
+
+def dead_from(person: Person) -> Instant | None:
+    """Return the instant from which the patient is known to be dead; None if alive.
+
+    A day is that from its start. A month or a year may hold much of a life yet: it is certain once
+    it is over, or once the record knew of the death. Without any date it is from when the record
+    knew of it, or else always: nothing is recommended for somebody who may be dead.
+    """
+    died, known = person.died, person.death_known
+    if died is None:
+        always = BEGINNING if known is None else known
+        return always if person.deceased else None
+    if not is_vague(died):
+        return died.start
+    return died.end if known is None else min(died.end, max(died.start, known))

@@ -33,6 +33,13 @@ def known_by(events: Iterable[Event], as_of: Instant) -> tuple[list[Event], list
     return kept, left_out
 
 
+def counts_from(event: Event) -> Instant:
+    """Return the first instant at which an event counts: it has begun, and it is recorded."""
+    if event.time is None or event.kind in STANDING:
+        return event.recorded
+    return max(event.recorded, event.time.start)
+
+
 def _newest(known: list[Event]) -> list[Event]:
     """Return the events of the newest version of each source, each once.
 

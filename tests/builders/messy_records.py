@@ -23,7 +23,7 @@ from builders.records import (
     ucum,
 )
 
-from cds_engine.history.event import Event, EventKind, Person, Record, Time
+from cds_engine.history.event import Event, EventKind, Gap, Person, Record, Time
 from cds_engine.vocabulary.time import DAY, HOUR, MINUTE, Instant
 from cds_engine.vocabulary.value import Span
 
@@ -169,7 +169,8 @@ _UNITS = (mm_hg(), mm_hg(), mm_hg(), ucum("kPa"), ucum("mmol/L"), ucum("cm[Hg]")
 _BIRTHS = (None, "1970-03-01", "2000-02-29", "2024-12-31", "1980-07", "1980", "1897-01-01",
            "1899-12-31", "2025-06-15", "2026-01-01")  # fmt: skip
 _GAPS = ("*", "latest", "kind:observation", "kind:patient", f"code:{LISINOPRIL}", "kind:service",
-         "kind:condition")  # fmt: skip
+         "kind:condition", f"allergy:{LISINOPRIL}", f"request:{LISINOPRIL}", f"observation:{SBP}",
+         f"service:{LIFESTYLE}", f"condition:{HYPERTENSION}")  # fmt: skip
 
 
 class Drawer:
@@ -192,7 +193,8 @@ class Drawer:
         events = [self.event() for _ in range(random.randint(0, self.mess.events))]
         if not self.mess.one_source:
             events += [self.copy(event) for event in events if random.random() < 0.3]
-        gaps = [random.choice(_GAPS)] if random.random() < 0.15 else []
+        gaps = random.sample(_GAPS, random.choice((1, 1, 3))) if random.random() < 0.3 else []
+        dated = {gap: self.grown() for gap in gaps if random.random() < 0.6}
         born = random.choice(_BIRTHS)
         person = Person(
             "p",
@@ -200,8 +202,15 @@ class Drawer:
             random.choice((None, "female", "male", "?")),
             died=self.time() if random.random() < 0.3 else None,
             deceased=random.random() < 0.3,
+            death_known=self.instant() if random.random() < 0.5 else None,
         )
-        return Record(person, tuple(events), (), dict.fromkeys(gaps, "it was cut short"))
+        words = dict.fromkeys(gaps, "it was cut short")
+        return Record(person, tuple(events), (), words, gap_times=dated)
+
+    def grown(self) -> tuple[Gap, ...]:
+        """Return how a gap grew."""
+        times = sorted({self.instant() for _ in range(self.random.choice((1, 2)))})
+        return tuple(Gap(at, f"it was cut short {at}") for at in times)
 
     def decision(self) -> Instant:
         """Return an instant at which to decide: mostly when something changes."""

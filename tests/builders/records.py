@@ -8,7 +8,7 @@ from typing import Any
 
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.bundle.read import read_bundle
-from cds_engine.history.event import Event, EventKind, Person, Record, SetAside, Time
+from cds_engine.history.event import Event, EventKind, Gap, Person, Record, SetAside, Time
 from cds_engine.history.extract import HistoryTaker
 from cds_engine.history.value import Finding, History, Known, Missing
 from cds_engine.vocabulary.action import Action
@@ -164,9 +164,13 @@ def a_record(
     person: Person | None = None,
     gaps: Mapping[str, str] | None = None,
     set_aside: tuple[SetAside, ...] = (),
+    gap_times: Mapping[str, tuple[Gap, ...]] | None = None,
 ) -> Record:
     """Return a record of these events and nothing else; every search was complete."""
-    return Record(person or a_person(), tuple(events), set_aside, dict(gaps or {}))
+    return Record(
+        person or a_person(), tuple(events), set_aside, dict(gaps or {}),
+        gap_times=dict(gap_times or {}),
+    )  # fmt: skip
 
 
 def a_variable(source: str = "observation", **fields: Any) -> Variable:

@@ -58,6 +58,7 @@ PERSONS = pa.schema(
         ("sex", pa.string()),
         ("died", pa.struct(_TIME)),
         ("deceased", pa.bool_()),
+        ("death_known", pa.int64()),
     ]
 )
 """The columns of ``persons.parquet``."""
@@ -148,6 +149,7 @@ def person_of(row: Mapping[str, Any]) -> Person:
         row.get("sex"),
         died,
         bool(row.get("deceased")) or died is not None,
+        row.get("death_known"),
     )
 
 
@@ -205,6 +207,7 @@ def _person_row(person: Person) -> dict[str, Any]:
         "sex": person.sex,
         "died": _time_row(person.died),
         "deceased": person.deceased,
+        "death_known": person.death_known,
     }
 
 

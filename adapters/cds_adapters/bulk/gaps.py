@@ -5,19 +5,21 @@ left out of the export, so that its variables are ``incomplete``. Only who made 
 that it was complete and no patient had any.
 """
 
-import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from cds_adapters.bulk.listed import manifests, shortcomings
 from cds_adapters.bulk.scan import Scanned
-from cds_adapters.bulk.sources import DataFile, Export, open_file
-from cds_adapters.bulk.wanted import KIND_OF_TYPE
+from cds_adapters.bulk.sources import DataFile, Export
+from cds_adapters.bulk.wanted import KIND_OF_TYPE, Wanted
 from cds_adapters.fhir.r4_types import UNUSED_TYPES
 from cds_adapters.fhir.resources import USED_TYPES
 from cds_engine.bundle.model import RuleBundle
+from cds_engine.history.event import EventKind
+from cds_engine.history.gaps import EVERYTHING, code_gap, kind_gap
 from cds_engine.vocabulary.action import Action
 from cds_engine.vocabulary.variable import Variable
 
@@ -49,10 +51,13 @@ class Lacking:
     Attributes:
         gaps: what is missing from every record, as ``cds_engine.history.event.Record`` has it.
         warnings: the same in words, with the variables that suffer and the cure.
+        absent: variable -> words on the types that it is read from, where there is no resource of
+            them at all.
     """
 
     gaps: Mapping[str, str]
     warnings: tuple[str, ...]
+    absent: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +76,8 @@ class ExportManifest:
 
 def read_manifest(export: Export) -> ExportManifest:
     """Read ``manifest.json`` of a Bulk Data export; one that is none says nothing."""
-    for file in export.of("manifest"):
-        with open_file(export.address, file) as stream:
-            try:
-                found: Any = json.load(stream)
-            except ValueError:
-                return ExportManifest()
-        if isinstance(found, dict) and isinstance(found.get("transactionTime"), str):
-            return ExportManifest(found["transactionTime"], _asked_for(found))
+    for _, found in manifests(export):
+        return ExportManifest(found["transactionTime"], _asked_for(found))
     return ExportManifest()
 
 
@@ -114,22 +113,73 @@ def lacking(
     if export.of("ndjson"):
         held = _held(export, scans) | set(complete)
         stated = read_manifest(export).complete
+        short = list(shortcomings(export, scans, Wanted(bundles).types()))
         if stated is not None:
             held |= stated
-        for types, names, needed in _needs(bundles) if stated is not None else ():
-            if held.isdisjoint(types):
-                words = f"the export holds no {' and no '.join(types)}"
-                gaps |= dict.fromkeys(needed, words)
+        for types, names, needed in _needs(bundles):
+            if types == _PATIENT or stated is None or not held.isdisjoint(types):
+                continue
+            words = _holds_no(types)
+            gaps |= dict.fromkeys(needed, words)
+            if {one.kind for one in short}.isdisjoint(types):
                 warnings.append(
                     f"{words}: {', '.join(names)} incomplete for every patient; export it, or say "
                     f"--complete {types[0]} if the export is complete and no patient has any"
                 )
+        for one in short:
+            accepted = bool(one.kind) and accept_cut
+            warnings.append(one.words + (" (accepted)" if accepted else ""))
+            if one.kind in KIND_OF_TYPE and not accepted:
+                gaps.setdefault(kind_gap(KIND_OF_TYPE[one.kind]), one.gap)
+    absent = _absent(export, scans, bundles)
+    if "Patient" not in _counted(export, scans):
+        warnings.append(_no_patient(absent))
     for file, scan in zip(export.files, scans, strict=True):
         if scan.cut:
             words, keys = _cut(file, scan)
             warnings.append(words + ("" if not accept_cut else " (accepted)"))
             gaps |= {} if accept_cut else dict.fromkeys(keys, f"{file.name} is cut: {scan.short}")
-    return Lacking(dict(sorted(gaps.items())), tuple(warnings))
+    return Lacking(dict(sorted(gaps.items())), tuple(warnings), absent)
+
+
+_PATIENT = ("Patient",)
+
+
+def _holds_no(types: Sequence[str]) -> str:
+    return f"the export holds no {' and no '.join(types)}"
+
+
+def _counted(export: Export, scans: Sequence[Scanned]) -> set[str]:
+    """Return the types of which there is a resource; events are of the types they come from."""
+    counted = {kind for scan in scans for kind, count in scan.types.items() if count}
+    counted |= {"Patient" for scan in scans if scan.kept["Patient"]}
+    if export.of("events"):
+        counted |= {name for name, kind in KIND_OF_TYPE.items() if kind in counted}
+    return counted
+
+
+def _absent(
+    export: Export, scans: Sequence[Scanned], bundles: Sequence[RuleBundle]
+) -> dict[str, str]:
+    """Return the variables of whose types of resources there is none, with words."""
+    counted = _counted(export, scans)
+    found: dict[str, str] = {}
+    for types, names, _ in _needs(bundles):
+        if counted.isdisjoint(types):
+            for name in names:
+                found.setdefault(name, _holds_no(types))
+    return found
+
+
+def _no_patient(absent: Mapping[str, str]) -> str:
+    """Return the words on an export without anybody; no ``--complete`` can stand for that."""
+    names = [name for name, words in absent.items() if words == _holds_no(_PATIENT)]
+    if not names:
+        return f"{_holds_no(_PATIENT)}: nobody's sex, birth or death is known; export it"
+    return (
+        f"{_holds_no(_PATIENT)}: {', '.join(names)} unknown for everybody, and nothing that rests "
+        "on it can be decided; export it"
+    )
 
 
 def _held(export: Export, scans: Sequence[Scanned]) -> set[str]:
@@ -144,17 +194,27 @@ def _named_in(name: str) -> tuple[str, ...]:
 
 
 _Need = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
-"""Types of which one is needed, the variables that need it, and the gaps where there is none."""
+"""Types of which one is needed, what needs it, and the gaps where there is none."""
 
 
 def _needs(bundles: Sequence[RuleBundle]) -> Iterator[_Need]:
     found: dict[tuple[str, ...], tuple[dict[str, None], dict[str, None]]] = {}
     for bundle in bundles:
-        for name, variable in bundle.base_variables.items():
-            for types, keys in _needed(variable, bundle.actions):
-                names, gaps = found.setdefault(types, ({}, {}))
-                names[name] = None
-                gaps.update(dict.fromkeys(keys))
+        wanted = [
+            (name, *need)
+            for name, variable in bundle.base_variables.items()
+            for need in _needed(variable, bundle.actions)
+        ]
+        # what was really done after a decision is read from them, with or without a course
+        wanted += [
+            (f"action {name}", *need)
+            for name, action in bundle.actions.items()
+            for need in _needed_to_see({name: action})
+        ]
+        for name, types, keys in wanted:
+            names, gaps = found.setdefault(types, ({}, {}))
+            names[name] = None
+            gaps.update(dict.fromkeys(keys))
     for types, (names, gaps) in found.items():
         yield types, tuple(names), tuple(gaps)
 
@@ -163,20 +223,27 @@ def _needed(
     variable: Variable, actions: Mapping[str, Action]
 ) -> Iterator[tuple[tuple[str, ...], list[str]]]:
     types = _TYPES.get(variable.source or "")
-    if types is not None:
-        codes = [f"code:{code}" for code in variable.codes]
-        kind = "patient" if types == ("Patient",) else KIND_OF_TYPE[types[0]]
-        yield types, codes or [f"kind:{kind}"]
+    if types == ("Patient",):
+        yield types, [kind_gap("patient")]
+    elif types is not None:
+        kinds = _kinds_of(types)
+        coded = [code_gap(code, kind) for kind in kinds for code in variable.codes]
+        yield types, coded or list(map(kind_gap, kinds))
     if variable.source == "course" or variable.before:
-        for group, drug in ((_DRUGS, True), (_DEEDS, False)):
-            codes = [
-                f"code:{code}"
-                for action in actions.values()
-                for code in action.seen_as
-                if code.startswith(_DRUG_SYSTEMS) is drug
-            ]
-            if codes:
-                yield group, codes
+        yield from _needed_to_see(actions)
+
+
+def _needed_to_see(actions: Mapping[str, Action]) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """Yield the types by which actions are recognised, and the gaps where there is none."""
+    codes = [code for action in actions.values() for code in action.seen_as]
+    for group, drug in ((_DRUGS, True), (_DEEDS, False)):
+        some = [code for code in codes if code.startswith(_DRUG_SYSTEMS) is drug]
+        if some:
+            yield group, [code_gap(code, kind) for kind in _kinds_of(group) for code in some]
+
+
+def _kinds_of(types: Sequence[str]) -> list[EventKind]:
+    return sorted({KIND_OF_TYPE[one] for one in types})
 
 
 def _cut(file: DataFile, scan: Scanned) -> tuple[str, list[str]]:
@@ -185,7 +252,7 @@ def _cut(file: DataFile, scan: Scanned) -> tuple[str, list[str]]:
     known = sorted(KIND_OF_TYPE[kind] for kind in types if kind in KIND_OF_TYPE)
     # a Medication or Patient that is not there leaves a gap of its own in each record
     only_others = types and types <= {"Patient", "Medication"} | set(UNUSED_TYPES)
-    keys = [f"kind:{kind}" for kind in known] or ([] if only_others else ["*"])
+    keys = [kind_gap(kind) for kind in known] or ([] if only_others else [EVERYTHING])
     about = ", ".join(sorted(types)) or "anything"
     words = (
         f"{file.name} is cut: {scan.short}. What came after is not there, so {about} is incomplete "

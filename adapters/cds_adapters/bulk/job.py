@@ -12,6 +12,7 @@ from cds_adapters.fhir.site_map import SiteMap
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.bundle.read import read_bundle
 from cds_engine.replay.settings import ReplaySettings
+from cds_engine.vocabulary.time import Instant
 
 BundleFiles = tuple[tuple[str, bytes], ...]
 """The files of one rule bundle: names and exact bytes."""
@@ -32,6 +33,7 @@ class Job:
         gaps: what every record lacks, because the export does.
         parts: the pieces of work that reading is made of.
         before: part by part, how many lines of its file stand before it; known once all are read.
+        deleted: ``Type/id`` of what was deleted -> when, see ``cds_adapters.bulk.deletions``.
         engine: what takes the histories and decides them, see ``cds_adapters.bulk.shards``.
     """
 
@@ -46,6 +48,7 @@ class Job:
     engine: str = "columnar"
     parts: tuple[Part, ...] = ()
     before: tuple[int, ...] = ()
+    deleted: Mapping[str, Instant | None] = field(default_factory=dict)
 
     def rules(self) -> tuple[RuleBundle, ...]:
         """Return the rule bundles, ready to decide; each process reads them once."""

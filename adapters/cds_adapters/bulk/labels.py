@@ -1,7 +1,7 @@
 """A label is the little that is read of every line: whose it is, and whether it matters."""
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 
 class Reference(Struct, frozen=True, gc=False):
@@ -55,11 +55,38 @@ class Period(Struct, frozen=True, gc=False):
     end: str | None = None
 
 
+class Stored(Struct, frozen=True, gc=False, rename="camel"):
+    """When the server stored a resource as it now stands."""
+
+    last_updated: str | None = None
+
+
 class Visit(Struct, frozen=True, gc=False):
     """What of an encounter tells how far the records reach."""
 
     status: str | None = None
     period: Period | None = None
+    meta: Stored | None = None
+
+
+class VisitKind(Struct, frozen=True, gc=False):
+    """What an encounter is one of."""
+
+    class_: Coding | None = field(default=None, name="class")
+    type: tuple[Concept, ...] = ()
+
+
+class Link(Struct, frozen=True, gc=False):
+    """How a Patient resource stands to another one."""
+
+    type: str | None = None
+
+
+class Person(Struct, frozen=True, gc=False):
+    """Whether a Patient resource still stands for a person."""
+
+    active: bool | None = None
+    link: tuple[Link, ...] = ()
 
 
 class _Type(Struct, frozen=True, gc=False, rename="camel"):
@@ -69,3 +96,5 @@ class _Type(Struct, frozen=True, gc=False, rename="camel"):
 read_label = msgspec.json.Decoder(Label).decode
 read_type = msgspec.json.Decoder(_Type).decode
 read_visits = msgspec.json.Decoder(Visit).decode_lines
+read_visit_kinds = msgspec.json.Decoder(VisitKind).decode_lines
+read_people = msgspec.json.Decoder(Person).decode_lines

@@ -58,18 +58,24 @@ def manifest_of(  # one argument for each thing that it tells of
     }
 
 
+def data_digest(scans: Sequence[Scanned]) -> str:
+    """Return the digest of all files together, whatever their names and their order."""
+    whole = "\n".join(sorted(scan.sha256 for scan in scans))
+    return f"sha256:{sha256(whole.encode()).hexdigest()}"
+
+
 def _data(job: Job, scans: Sequence[Scanned]) -> dict[str, Any]:
     files = [
         {"name": file.name, "sha256": scan.sha256, "lines": scan.lines}
         for file, scan in zip(job.export.files, scans, strict=True)
     ]
-    whole = "\n".join(sorted(scan.sha256 for scan in scans))
     return {
-        "digest": f"sha256:{sha256(whole.encode()).hexdigest()}",
+        "digest": data_digest(scans),
         "files": files,
         "ignored": list(job.export.ignored),
         "resources": _sum(scan.types for scan in scans),
         "kept": _sum(scan.kept for scan in scans),
+        "deleted": len(job.deleted),
     }
 
 

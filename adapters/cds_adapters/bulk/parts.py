@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from cds_adapters.bulk.scan import Scanned
+from cds_adapters.bulk.deletions import add_deleted
+from cds_adapters.bulk.scan import Scanned, add_days
 from cds_adapters.bulk.sources import DataFile, Export, Part, can_be_entered
 
 SIZE = 2**27
@@ -70,5 +71,10 @@ def _add(file: Scanned, part: Scanned) -> None:
     file.refused += part.refused
     file.cut = part.cut or file.cut
     file.cut_line = part.cut_line + earlier if part.cut_line else file.cut_line
-    known = [at for at in (file.latest, part.latest) if at is not None]
-    file.latest = max(known, default=None)
+    file.visit_codes.update(part.visit_codes)
+    file.deleted_unclear += part.deleted_unclear
+    file.merged += part.merged
+    file.inactive += part.inactive
+    add_days(file.days, part.days)
+    add_days(file.days_beyond, part.days_beyond)
+    add_deleted(file.deleted, part.deleted)

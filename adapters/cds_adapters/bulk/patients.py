@@ -8,6 +8,7 @@ from typing import cast
 import msgspec
 from msgspec import Raw
 
+from cds_adapters.bulk.deletions import take_back, without_deleted
 from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.medications import Medications
 from cds_adapters.bulk.rejects import Reject, reject
@@ -120,8 +121,13 @@ class ShardReader:
             resources += part.resources
             parts.append(part)
         troubles = tuple(trouble for part in parts for trouble in part.troubles)
+        deleted = self._job.deleted
+        if deleted:
+            resources = without_deleted(resources, deleted)
         body = DecodedBundle(tuple(resources), urls, troubles=troubles)
         record = record_of(body, patient, self._site, self._job.gaps)
+        if deleted:
+            record = take_back(record, deleted)
         # on a schedule there is no encounter that could have written anything
         scheduled = self._job.settings.points == "schedule"
         return Patient(record, {} if scheduled else written_in(resources, urls))

@@ -33,6 +33,7 @@ class ReplayRequest:
         max_damaged: the share of damaged lines above which nothing is made of the rest.
         complete: types of resources of which there is none though the export is complete.
         accept_cut: go on without what a file that ends too early may have held.
+        overwrite: take the place of what another replay left in ``out``.
     """
 
     data: str
@@ -44,6 +45,7 @@ class ReplayRequest:
     max_damaged: float = 0.01
     complete: tuple[str, ...] = ()
     accept_cut: bool = False
+    overwrite: bool = False
     codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     time_zone: str = "UTC"
     engine: str = "columnar"
@@ -68,14 +70,19 @@ class ReplayRequest:
         }
 
     def plan(self, export: Export) -> bytes:
-        """Return what work that was left behind must agree with to be taken up again."""
+        """Return what work that was left behind must agree with to be taken up again.
+
+        How much damage is allowed is judged anew each time.
+        """
+        settings = self.plain_settings()
+        del settings["max_damaged"]
         return canonical(
             {
                 "engine": [cds_engine.__version__, cds_engine.SEMANTICS_VERSION, self.engine],
                 "parts": SIZE,
                 "files": [[f.name, f.url, f.size, f.kind, f.stamp] for f in export.files],
                 "bundles": [[[n, sha256(b).hexdigest()] for n, b in fs] for fs in self.bundles],
-                "settings": self.plain_settings(),
+                "settings": settings,
                 "shards": self.shards_for(export),
                 "spark": self.master is not None,
             }

@@ -6,25 +6,30 @@ Whatever is done is on disk. A run that was killed goes on from there, and comes
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from cds_adapters.bulk.deletions import add_deleted
+from cds_adapters.bulk.ends import Ends, records_end
 from cds_adapters.bulk.gaps import Lacking, lacking, read_manifest
 from cds_adapters.bulk.job import Job
-from cds_adapters.bulk.manifest import manifest_of
+from cds_adapters.bulk.manifest import data_digest, manifest_of
 from cds_adapters.bulk.medications import lay_out
 from cds_adapters.bulk.parquet import join_shards
 from cds_adapters.bulk.parts import parts_of, together
+from cds_adapters.bulk.place import refuse_another, refuse_other_data, refuse_own_data
 from cds_adapters.bulk.rejects import Reject, as_lines
 from cds_adapters.bulk.request import ReplayRequest, canonical
 from cds_adapters.bulk.scan import Scanned, is_scanned, read_report, scan_part
-from cds_adapters.bulk.shards import ShardReport, replay_one, shard_report
+from cds_adapters.bulk.shards import ShardReport, is_replayed, replay_one, shard_report
 from cds_adapters.bulk.sources import BulkError, Export, find_export
 from cds_adapters.bulk.spill import write_whole
+from cds_adapters.bulk.told import warnings_of
 from cds_adapters.bulk.twice import fetch_other_versions
 from cds_adapters.bulk.vocabulary import Survey
+from cds_adapters.bulk.words import by, count_of
 from cds_adapters.fhir.errors import NotUsedError
 from cds_adapters.fhir.times import read_instant
 from cds_engine.vocabulary.time import Instant
@@ -49,6 +54,10 @@ class Progress(Protocol):
 
 def in_silence(_step: str, _done: int, _total: int, /) -> None:
     """Take no notice."""
+
+
+def unheard(_words: str, /) -> None:
+    """Take no notice of a remark."""
 
 
 @dataclass(frozen=True)
@@ -113,21 +122,37 @@ def _team(request: ReplayRequest) -> Iterator[Team]:
         yield team
 
 
-def replay(request: ReplayRequest, progress: Progress = in_silence) -> ReplayResult:
+def replay(
+    request: ReplayRequest,
+    progress: Progress = in_silence,
+    tell: Callable[[str], None] = unheard,
+) -> ReplayResult:
     """Replay an export; write ``decisions.parquet``, ``manifest.json`` and what goes with them.
 
+    Args:
+        request: what is asked for.
+        progress: is told how far the work has come.
+        tell: is told, in words, what is taken up again of work that was left behind.
+
     Raises:
-        BulkError: if the export cannot be read, or too much of it is damaged.
+        BulkError: if the export cannot be read, or too much of it is damaged, or the place for
+            what comes out is taken.
     """
     export = find_export(request.data)
+    refuse_own_data(request)
     job = _job(request, export)
+    refuse_another(request, job.rules(), export)
     with _team(request) as team:
         _prepare(request, export, job)
+        if words := _taken_up(request, job):
+            tell(words)
         parts = _scan_all(team, job, progress)
         whole = together(job.parts, parts)
         scans = whole.files
-        _refuse_damaged(request, scans, [])
         job, lacks = _completed(request, replace(job, before=whole.before), scans)
+        refuse_other_data(request, job.settings.data_until, data_digest(scans))
+        _clear(request)
+        _refuse_damaged(request, scans, [])
         reports = _replay_all(team, job, parts, progress)
     rejects = _refuse_damaged(request, scans, reports)
     return _finish(request, job, scans, reports, rejects, lacks)
@@ -156,12 +181,27 @@ def _prepare(request: ReplayRequest, export: Export, job: Job) -> None:
         job.work.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             write_whole(path, plan)
-        for name in (MANIFEST, DECISIONS, *ANSWERS):
-            (request.out / name).unlink(missing_ok=True)
     except OSError as fault:
         raise BulkError(
             f"{request.out} cannot be written ({fault.strerror}); name another folder"
         ) from fault
+
+
+def _clear(request: ReplayRequest) -> None:
+    """Remove what an earlier replay left, so that nothing looks finished before it is."""
+    for name in (MANIFEST, DECISIONS, *ANSWERS):
+        (request.out / name).unlink(missing_ok=True)
+
+
+def _taken_up(request: ReplayRequest, job: Job) -> str:
+    """Return what of this replay is done already, in words; empty if nothing is."""
+    parts = sum(is_scanned(job, number) for number in range(len(job.parts)))
+    shards = sum(is_replayed(job, shard) for shard in range(job.shards))
+    if not parts and not shards:
+        return ""
+    # Spark reads again, see ``cds_adapters.bulk.spark``
+    read = f"{parts} of {len(job.parts)} parts read, " if request.master is None else ""
+    return f"taking up what {job.work} holds: {read}{shards} of {job.shards} shards decided"
 
 
 def _scan_all(team: Team, job: Job, progress: Progress) -> list[Scanned]:
@@ -179,21 +219,29 @@ def _scan_all(team: Team, job: Job, progress: Progress) -> list[Scanned]:
 def _completed(request: ReplayRequest, job: Job, scans: Sequence[Scanned]) -> tuple[Job, Lacking]:
     """Return the job with what only all files together tell: where the records end, what lacks."""
     settings = request.settings
-    if settings.data_until is None:
-        settings = replace(settings, data_until=_data_until(job.export, scans))
     lacks = lacking(job.export, scans, job.rules(), request.complete, accept_cut=request.accept_cut)
-    return replace(job, settings=settings, gaps=lacks.gaps), lacks
+    if settings.data_until is None:
+        ends = _ends(job.export, scans)
+        settings = replace(settings, data_until=ends.at)
+        lacks = replace(lacks, warnings=lacks.warnings + ends.warnings)
+    deleted = _deleted(scans)
+    return replace(job, settings=settings, gaps=lacks.gaps, deleted=deleted), lacks
 
 
-def _data_until(export: Export, scans: Sequence[Scanned]) -> Instant | None:
+def _deleted(scans: Sequence[Scanned]) -> dict[str, Instant | None]:
+    found: dict[str, Instant | None] = {}
+    for scan in scans:
+        add_deleted(found, scan.deleted)
+    return found
+
+
+def _ends(export: Export, scans: Sequence[Scanned]) -> Ends:
     """Return when the records end: when the export was taken, or else the last encounter."""
     taken = read_manifest(export).at
     if taken:
-        try:
-            return read_instant(taken)
-        except NotUsedError:
-            return None
-    return max((scan.latest for scan in scans if scan.latest is not None), default=None)
+        with suppress(NotUsedError):
+            return Ends(read_instant(taken))
+    return records_end(scans)
 
 
 def _make_ready(job: Job, scans: Sequence[Scanned]) -> None:
@@ -243,9 +291,12 @@ def _refuse_damaged(
         write_whole(request.out / REJECTS, as_lines(rejects))
         first = ", ".join(f"{one.place} ({one.reason})" for one in _in_order(rejects)[:3])
         raise BulkError(
-            f"{len(rejects)} of {lines} lines are damaged, which is more than "
-            f"{request.max_damaged:.2%}: {first}, ...; all are in {request.out / REJECTS}. Export "
-            "again, or allow more with --max-damaged"
+            f"{len(rejects)} of {count_of(lines, 'line')} {by(len(rejects), 'is', 'are')} damaged, "
+            f"which is more than {request.max_damaged:.2%}: {first}"
+            f"{', ...' if len(rejects) > 3 else ''}; all are in {request.out / REJECTS}. Export "
+            "again, or allow more with --max-damaged. What was read stays in "
+            f"{request.out / WORK}, for a run that allows more; it holds patients' data, so delete "
+            "it if there is to be none"
         )
     return rejects
 
@@ -267,7 +318,7 @@ def _finish(
     write_whole(out / REJECTS, as_lines(rejects))
     told = _survey(scans, reports)
     write_whole(out / VOCABULARY, canonical(told.plain()))
-    warnings = (*lacks.warnings, *_warnings(scans, reports, rejects, told))
+    warnings = (*lacks.warnings, *warnings_of(job, scans, reports, rejects, told, lacks))
     outputs = [out / name for name in (DECISIONS, REJECTS, VOCABULARY)]
     found = manifest_of(request, job, scans, reports, rejects, outputs, warnings)
     write_whole(out / MANIFEST, canonical(found))
@@ -283,36 +334,3 @@ def _survey(scans: Sequence[Scanned], reports: Sequence[ShardReport]) -> Survey:
     for scan in scans:
         told.unmapped.update(scan.unmapped)
     return told
-
-
-def _warnings(
-    scans: Sequence[Scanned],
-    reports: Sequence[ShardReport],
-    rejects: Sequence[Reject],
-    told: Survey,
-) -> Iterator[str]:
-    """Yield what a reader of the figures must know."""
-    nobody = sum(not one.attributed for one in rejects)
-    if rejects:
-        yield f"{len(rejects)} damaged lines were set aside; they are in {REJECTS}"
-    if nobody:
-        yield (
-            f"{nobody} of them name no patient; whose records lack them is not known, and no "
-            "decision says so"
-        )
-    if refused := sum(scan.refused for scan in scans):
-        yield f"the export holds {refused} reports of failures by the server that made it"
-    if nowhere := told.nowhere():
-        yield f"found for no patient: {', '.join(nowhere)}; map local codes in the site's settings"
-    decisions: Counter[str] = Counter()
-    for report in reports:
-        decisions.update(report.decisions)
-    if not sum(decisions.values()):
-        yield "there is no decision point; see the counts of encounters and why they are none"
-    elif all(name.startswith("not_applicable") for name in decisions):
-        yield "no decision point is in the regime's population"
-    for name in ("encounters without an end", "encounters without a day of their start"):
-        if count := sum(report.counts.get(name, 0) for report in reports):
-            yield f"{count} {name} are no decision points"
-    if differing := sum(len(report.differences) for report in reports):
-        yield f"{differing} rows are decided otherwise by the scalar evaluator: report this fault"

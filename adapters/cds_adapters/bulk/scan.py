@@ -1,8 +1,8 @@
 """One file of an export is read once: what can matter is laid out by shard, the rest is counted."""
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,20 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from cds_adapters.bulk.deletions import add_deleted, deletions_in
 from cds_adapters.bulk.eventfiles import event_of, person_of, read_event_rows
 from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.judge import Judge
-from cds_adapters.bulk.labels import Label, Visit, read_label, read_type, read_visits
+from cds_adapters.bulk.labels import (
+    Label,
+    Visit,
+    VisitKind,
+    read_label,
+    read_people,
+    read_type,
+    read_visit_kinds,
+    read_visits,
+)
 from cds_adapters.bulk.names import NameList, name_hashes
 from cds_adapters.bulk.peek import Block as LineBlock
 from cds_adapters.bulk.peek import Kept, look_at
@@ -38,7 +48,7 @@ from cds_adapters.fhir.references import Subjects, about_no_patient, new_id
 from cds_adapters.fhir.times import read_time
 from cds_adapters.fhir.troubles import Trouble, glimpse
 from cds_engine.replay.shard import shard_of
-from cds_engine.vocabulary.time import Instant
+from cds_engine.vocabulary.time import DAY, Instant
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _REFERRED = ("Patient", "Medication", "Encounter")
@@ -51,6 +61,16 @@ _WITH_TEXT = 1_000
 
 _TABLE = 100_000
 """How many patients or codes are remembered at once."""
+
+Day = tuple[int, Instant]
+"""How many encounters ended on a day, and the last instant of them."""
+
+
+def add_days(found: dict[int, Day], more: Mapping[int, Day]) -> None:
+    """Add the days of some encounters to those of others."""
+    for day, (count, last) in more.items():
+        held, at = found.get(day, (0, last))
+        found[day] = (held + count, max(at, last))
 
 
 @dataclass
@@ -68,7 +88,13 @@ class Scanned:
         cut: why it is known to end too early; empty if it is not.
         cut_line: the line in which it ends, where that is in the middle of one.
         refused: failures that the server reported in the export itself.
-        latest: the last start or end of an encounter; None if there is none.
+        days: days since 1970 -> the encounters that ended then, or began if they have no end.
+        days_beyond: the same of encounters that the server stored before they ended.
+        visit_codes: class or type of encounters -> how many; only where some are chosen by it.
+        deleted: ``Type/id`` of resources that were deleted -> when; None where nothing says when.
+        deleted_unclear: deletions that do not name one resource.
+        merged: Patient resources that another one took the place of.
+        inactive: other Patient resources that are no longer in use.
         unmapped: ``type code`` -> how often the code was met where it does not count.
     """
 
@@ -82,7 +108,13 @@ class Scanned:
     cut: str = ""
     cut_line: int = 0
     refused: int = 0
-    latest: Instant | None = None
+    days: dict[int, Day] = field(default_factory=dict)
+    days_beyond: dict[int, Day] = field(default_factory=dict)
+    visit_codes: Counter[str] = field(default_factory=Counter)
+    deleted: dict[str, Instant | None] = field(default_factory=dict)
+    deleted_unclear: int = 0
+    merged: int = 0
+    inactive: int = 0
     unmapped: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -137,6 +169,8 @@ class _Scanner:
         self.names = NameList()
         self.shards: dict[str, int] = {}
         self.zone = job.site().time_zone
+        self.visit_codes = job.site().event_codes
+        self.chosen = bool(job.settings.classes or job.settings.types)
 
     def scan(self) -> None:
         first = self.only is None
@@ -159,6 +193,7 @@ class _Scanner:
         self.found.cut = self.found.cut or stream.cut
         self.found.types += self.judge.passed_over()
         self.found.unmapped += _commonest(self.judge.unmapped())
+        self.found.visit_codes = _commonest(self.found.visit_codes)
         if first:
             for name, hashes in (("dropped", self.dropped), ("names", self.names)):
                 with path.with_suffix(f".{name}").open("wb") as target:
@@ -236,6 +271,8 @@ class _Scanner:
             self.names.extend([str(one.peek.id) for one, _ in mine if one.peek], f"{kind}/")
         if kind == "Encounter":
             self._look_at_visits(lines)
+        elif kind == "Patient":
+            self._look_at_people(lines)
         self.found.types[kind] += len(mine)
         self.found.kept[kind] += len(mine)
         shards = [self._shard_of(patient) for _, patient in mine]
@@ -281,7 +318,9 @@ class _Scanner:
         elif self.only is not None:
             return
         if event.kind == "encounter" and event.time is not None and event.status not in _PLANNED:
-            self._reaches((event.until or event.time).start)
+            self._reaches((event.until or event.time).start, self.found.days)
+        if event.kind == "encounter" and self.chosen:
+            self.found.visit_codes.update(event.codes)
         self.names.add(event.source)
         piece = Piece(row["patient"], _pack(event), "e", number,
                       encounter=row.get("encounter") or "")  # fmt: skip
@@ -304,6 +343,8 @@ class _Scanner:
         bundle = read_raw_bundle(body)
         if body.count(b'"resource"') > len(bundle.entry) or body.count(b'"entry"') > 1:
             refuse_duplicate_keys(body)
+        if self.only is None:
+            self._add_deletions(body)
         entries = [
             (number, bytes(entry.resource), entry.full_url)
             for number, entry in enumerate(bundle.entry)
@@ -332,6 +373,11 @@ class _Scanner:
                 self._add_resource(data, told, line, number, full_url, (urls, given))
         if next_link(bundle.link) is not None:
             self.found.cut = "it is one page of several (it has a next link)"
+
+    def _add_deletions(self, body: bytes) -> None:
+        told = deletions_in(body)
+        add_deleted(self.found.deleted, told.names)
+        self.found.deleted_unclear += told.unclear
 
     def _add_resource(  # what stands around a resource
         self,
@@ -376,6 +422,8 @@ class _Scanner:
             return
         if kind == "Encounter":
             self._look_at_visits([data])
+        elif kind == "Patient":
+            self._look_at_people([data])
         piece = Piece(patient, data, "r", line, entry, full_url,
                       urls if urls and patient not in given else None)  # fmt: skip
         given.add(patient)
@@ -436,18 +484,65 @@ class _Scanner:
         return patient_of_trouble(trouble, Subjects(urls or {}))
 
     def _look_at_visits(self, lines: Sequence[bytes]) -> None:
+        text = b"\n".join(lines)
         try:
-            visits = read_visits(b"\n".join(lines))
+            visits = read_visits(text)
+            kinds = read_visit_kinds(text) if self.chosen else ()
         except _UNREADABLE:
             for data in lines if len(lines) > 1 else ():
                 self._look_at_visits([data])
             return
-        for text in {text for visit in visits for text in _reached(visit)}:
-            with suppress(NotUsedError):
-                self._reaches(read_time(text, self.zone).start)
+        for (start, end, stored), count in Counter(map(_surely, visits)).items():
+            known = [at for at in (self._at(start), self._at(end)) if at is not None]
+            if known:
+                beyond = stored is not None and self._is_beyond(max(known), stored)
+                days = self.found.days_beyond if beyond else self.found.days
+                self._reaches(max(known), days, count)
+        for kind in kinds:
+            self.found.visit_codes.update(dict.fromkeys(self._codes_of(kind), 1))
 
-    def _reaches(self, at: Instant) -> None:
-        self.found.latest = at if self.found.latest is None else max(self.found.latest, at)
+    def _at(self, text: str | None) -> Instant | None:
+        if text is None:
+            return None
+        try:
+            return read_time(text, self.zone).start
+        except NotUsedError:
+            return None
+
+    def _is_beyond(self, at: Instant, stored: str) -> bool:
+        """Say whether an encounter lies after the server stored it, so that it is a slip."""
+        try:
+            return at > read_time(stored, self.zone).end
+        except NotUsedError:
+            return False
+
+    @staticmethod
+    def _reaches(at: Instant, days: dict[int, Day], count: int = 1) -> None:
+        day = at // DAY
+        held, last = days.get(day, (0, at))
+        days[day] = (held + count, max(at, last))
+
+    def _codes_of(self, kind: VisitKind) -> Iterable[str]:
+        codings = [] if kind.class_ is None else [kind.class_]
+        codings += [one for concept in kind.type for one in concept.coding]
+        return (code for one in codings for code in self.visit_codes[one.system, one.code])
+
+    def _look_at_people(self, lines: Sequence[bytes]) -> None:
+        """Count the Patients that stand for nobody any more; nearly all do, at little cost."""
+        text = b"\n".join(lines)
+        if self.only is not None or not (b'"replaced-by"' in text or _out_of_use(text)):
+            return
+        try:
+            people = read_people(text)
+        except _UNREADABLE:
+            for data in lines if len(lines) > 1 else ():
+                self._look_at_people([data])
+            return
+        for person in people:
+            if any(link.type == "replaced-by" for link in person.link):
+                self.found.merged += 1
+            elif person.active is False:
+                self.found.inactive += 1
 
     def _keep(self, patient: str, piece: Piece, kind: str) -> None:
         self.found.kept[kind] += 1
@@ -477,14 +572,22 @@ class _Scanner:
 _pack = msgspec.msgpack.Encoder().encode
 
 
-def _reached(visit: Visit) -> Iterator[str]:
-    """Yield the times at which an encounter surely took place."""
-    if visit.period is None or visit.status in _PLANNED:
-        return
-    if visit.period.start is not None:
-        yield visit.period.start
-    if visit.period.end is not None and visit.status == "finished":
-        yield visit.period.end
+_out_of_use = re.compile(rb'"active"\s*:\s*false').search
+
+
+def _surely(visit: Visit) -> tuple[str | None, str | None, str | None]:
+    """Return the start and end at which an encounter surely took place, and when it was stored.
+
+    That is left out where its day is late enough, as nearly always.
+    """
+    period, status = visit.period, visit.status
+    if period is None or status in _PLANNED:
+        return None, None, None
+    start, end = period.start, period.end if status == "finished" else None
+    stored = None if visit.meta is None else visit.meta.last_updated
+    if stored is not None and (start or "")[:10] <= stored[:10] >= (end or "")[:10]:
+        stored = None
+    return start, end, stored
 
 
 def _commonest(counts: Counter[str]) -> Counter[str]:

@@ -57,6 +57,11 @@ def shard_report(job: Job, shard: int) -> ShardReport | None:
     return _decode(path.read_bytes()) if path.exists() else None
 
 
+def is_replayed(job: Job, shard: int) -> bool:
+    """Say whether a shard is done."""
+    return job.shard(shard).with_suffix(".json").exists()
+
+
 def replay_one(job: Job, shard: int) -> tuple[int, int]:
     """Replay a shard; return its number and how many rows it gave. The report is written last."""
     with _no_collector():

@@ -150,8 +150,8 @@ def decode_resource(
         trouble = glimpse(data, place, f"it cannot be decoded: {fault}")
         return DecodedBundle(troubles=(trouble,) if matters(trouble) else ())
     except FHIRError as fault:
-        # Which of two keys is meant is open, and so is what it is about.
-        trouble = dataclasses.replace(glimpse(data, place, str(fault)), concepts=())
+        # Which of two keys is meant is open, and so are what it is about and when it was.
+        trouble = dataclasses.replace(glimpse(data, place, str(fault)), concepts=(), dated=None)
         return DecodedBundle(troubles=(trouble,) if matters(trouble) else ())
     return _collected(resource, place, full_url)
 

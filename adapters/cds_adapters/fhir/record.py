@@ -1,8 +1,10 @@
 """A patient's resources become one Record, and nothing that was left out is left unsaid.
 
 Whatever cannot be used is listed in ``Record.set_aside``. Where it might have mattered, there is a
-gap as well: ``code:loinc|8480-6`` where it is known what it was about, else ``kind:observation``;
-``kind:patient`` for the facts about the person, and ``*`` where not even the kind is known.
+gap as well: ``observation:loinc|8480-6`` where it is known what it was about, else
+``kind:observation``; ``kind:patient`` for the facts about the person, and ``*`` where not even the
+kind is known. It holds from the first instant at which the resource could have counted, or from
+the beginning where nothing says when that was.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -15,6 +17,7 @@ import msgspec
 
 from cds_adapters.fhir.codesets import CANCELLED, ENTERED_IN_ERROR, VOID
 from cds_adapters.fhir.context import NO_VERSION, Context, Version
+from cds_adapters.fhir.dated import dated_events
 from cds_adapters.fhir.decode import DecodedBundle
 from cds_adapters.fhir.earlier import EarlierReadings
 from cds_adapters.fhir.elements import CodeableConcept, Coding
@@ -32,7 +35,8 @@ from cds_adapters.fhir.resources import (
 )
 from cds_adapters.fhir.site_map import PLAIN, SiteMap
 from cds_adapters.fhir.troubles import Trouble, concepts_of
-from cds_engine.history.event import Event, Person, Record, SetAside
+from cds_engine.history.event import BEGINNING, Event, Person, Record, SetAside
+from cds_engine.history.select import counts_from
 from cds_engine.vocabulary.time import Instant
 
 Horizons = tuple[Instant, Mapping[str, float]]
@@ -60,7 +64,7 @@ def build_record(
         resources: everything that was found; what is another patient's is set aside.
         patient_id: the id of the Patient resource.
         site: what the site's own codes and dates mean.
-        gaps: what is known to be missing already, by variable name, ``kind:``, ``code:`` or ``*``.
+        gaps: what is known to be missing already, by the keys of ``cds_engine.history.gaps``.
         urls: addresses of Bundle entries -> ``Type/id``, see ``DecodedBundle``.
         troubles: resources that cannot be decoded, see ``DecodedBundle``.
         at: an instant and the horizons of a regime at it, where the record serves for that alone:
@@ -129,6 +133,7 @@ class _Builder:
         self.context = Context(site)
         self.gaps = Gaps(self.context)
         self._earlier = None if at is None else EarlierReadings(self.context, make_events, *at)
+        self._known_by = None if at is None else at[0]
         self._patient_id = patient_id
         self._subjects = Subjects(urls)
         self._person = Person(key=patient_id)
@@ -158,7 +163,7 @@ class _Builder:
             self.gaps.add(PATIENT, "there is no Patient resource to take the patient's facts from")
             return
         try:
-            self._person, faults = read_person(patient, self.context)
+            self._person, faults = read_person(patient, self.context, self._known_by)
         except NotUsedError as unused:
             self._leave_out(f"Patient/{self._patient_id}", unused.reason, (PATIENT,))
         else:
@@ -220,7 +225,8 @@ class _Builder:
             self._leave_out(trouble.source, _ANOTHER)
         else:
             keys = self.gaps.keys_of_type(trouble.resource_type, trouble.concepts)
-            self._leave_out(trouble.source, trouble.reason, keys)
+            since = self._since(trouble.source, trouble.dated)
+            self._leave_out(trouble.source, trouble.reason, keys, since)
 
     def record(self) -> Record:
         """Return the record."""
@@ -230,6 +236,7 @@ class _Builder:
             set_aside=tuple(self._set_aside),
             gaps=self.gaps.words(),
             earlier=self._earlier,
+            gap_times=self.gaps.times(),
         )
 
     def _leave_out_foreign(self, source: str, resource: PatientResource) -> None:
@@ -238,16 +245,35 @@ class _Builder:
         if patient is None and about_no_patient(reference):
             self._leave_out(source, "it is not about a patient")
         elif patient is None:
-            self._leave_out(source, NO_SUBJECT, self.gaps.keys_of(resource))
+            keys, since = self.gaps.keys_of(resource), self._since(source, resource)
+            self._leave_out(source, NO_SUBJECT, keys, since)
         else:
             self._leave_out(source, _ANOTHER)
 
     def _leave_out_unused(
-        self, source: str, resource: PatientResource, unused: NotUsedError
+        self,
+        source: str,
+        resource: PatientResource,
+        unused: NotUsedError,
+        since: Instant | None = None,
     ) -> None:
         void = getattr(resource, "status", None) in (ENTERED_IN_ERROR, CANCELLED)
         keys = self.gaps.keys_of(resource) if unused.gap and not void else ()
-        self._leave_out(source, unused.reason, keys)
+        if since is None:
+            since = self._since(source, resource) if keys else BEGINNING
+        self._leave_out(source, unused.reason, keys, since)
+
+    def _since(
+        self, source: str, resource: PatientResource | None, first: Version | None = None
+    ) -> Instant:
+        """Return from when on something that is not used might have counted.
+
+        ``first`` is the first of several versions of it.
+        """
+        events = dated_events(resource, self.context, source)
+        if first is not None and resource is not None:
+            events = [self._known_once_stored(event, resource, first) for event in events]
+        return min(map(counts_from, events), default=BEGINNING)
 
     def _read_versions(self, source: str, versions: Collection[PatientResource]) -> None:
         """Read several versions; one that is not used still takes the place of earlier ones."""
@@ -263,11 +289,15 @@ class _Builder:
         self._events += made
         used = {event.version for event in made if event.status not in VOID}
         for resource, fault in unused:
-            self._leave_out_unused(source, resource, fault)
-            if _version(resource, self.context) in used:
-                self._leave_out(source, CONTRADICTION, self.gaps.keys_of(resource))
+            since = self._since(source, resource, first)
             if made:
-                self._events.append(self._mark(source, resource, made))
+                mark = self._mark(source, resource, made)
+                self._events.append(mark)
+                # from then on the mark hides the earlier versions, so that something is missing
+                since = min(since, mark.recorded)
+            self._leave_out_unused(source, resource, fault, since)
+            if _version(resource, self.context) in used:
+                self._leave_out(source, CONTRADICTION, self.gaps.keys_of(resource), since)
 
     def _known_once_stored(self, event: Event, resource: PatientResource, first: Version) -> Event:
         """Let a later version take the place of the first one when it was stored, not before."""
@@ -291,10 +321,12 @@ class _Builder:
             status=CANCELLED,
         )
 
-    def _leave_out(self, source: str, reason: str, gaps: Iterable[str] = ()) -> None:
+    def _leave_out(
+        self, source: str, reason: str, gaps: Iterable[str] = (), since: Instant = BEGINNING
+    ) -> None:
         self._set_aside[SetAside(source, reason)] = None
         for key in gaps:
-            self.gaps.add(key, f"{source} was set aside: {reason}")
+            self.gaps.add(key, f"{source} was set aside: {reason}", since)
 
 
 def _newest(

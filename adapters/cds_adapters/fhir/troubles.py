@@ -1,5 +1,6 @@
 """What can still be said about a resource that cannot be decoded: whose it is, and its codes."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw
 
+from cds_adapters.fhir.dated import dated_of
 from cds_adapters.fhir.elements import CodeableConcept, Reference
 from cds_adapters.fhir.resources import (
     AllergyIntolerance,
@@ -16,6 +18,7 @@ from cds_adapters.fhir.resources import (
     Observation,
     OfMedication,
     Patient,
+    PatientResource,
     Procedure,
     ServiceRequest,
     UsedResource,
@@ -35,6 +38,7 @@ class Trouble:
         resource_type: what it calls itself; empty if it does not say.
         subject: the reference to its patient, as it stands; None if that cannot be read.
         concepts: everything it can be about; empty if that cannot be read in full.
+        dated: the resource with nothing but its times; None if they cannot be read.
     """
 
     source: str
@@ -42,11 +46,12 @@ class Trouble:
     resource_type: str = ""
     subject: str | None = None
     concepts: Concepts = ()
+    dated: PatientResource | None = None
 
 
 def glimpse(data: bytes | Raw, place: str, reason: str) -> Trouble:
     """Read what can be read of a resource that cannot be decoded."""
-    fields = _part(data, dict[str, Raw])
+    fields = _part(data, dict[str, Raw]) or _with_strange_numbers(data)
     if fields is None:
         return _glimpse_text(bytes(data), place, reason)
     kind = _part(fields.get("resourceType"), str) or ""
@@ -58,18 +63,21 @@ def glimpse(data: bytes | Raw, place: str, reason: str) -> Trouble:
         resource_type=kind,
         subject=None if subject is None else subject.reference,
         concepts=_concepts(fields),
+        dated=dated_of(fields),
     )
 
 
 def trouble_with(resource: UsedResource, place: str, reason: str) -> Trouble:
     """Describe a resource that was decoded but cannot be referred to."""
-    subject = None if isinstance(resource, Patient | Medication) else resource.subject
+    dated = None if isinstance(resource, Patient | Medication) else resource
+    subject = None if dated is None else dated.subject
     return Trouble(
         source=place,
         reason=reason,
         resource_type=type(resource).__name__,
         subject=None if subject is None else subject.reference,
         concepts=concepts_of(resource),
+        dated=dated,
     )
 
 
@@ -112,6 +120,15 @@ def _part(data: bytes | Raw | None, kind: type[T]) -> T | None:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _with_strange_numbers(data: bytes | Raw) -> dict[str, Raw] | None:
+    """Read what is JSON but for numbers that JSON has not, such as NaN; they become nothing."""
+    try:
+        told = json.loads(bytes(data), parse_constant=lambda _: None)
+        return _part(msgspec.json.encode(told), dict[str, Raw])
+    except (ValueError, RecursionError):
         return None
 
 

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cds_engine.history.event import BEGINNING, Event, Person, Record, Time
+from cds_engine.history.gaps import gap_starts
+from cds_engine.history.person import dead_from
 from cds_engine.history.table.columns import (
     ANSWER,
     KINDS,
@@ -22,6 +24,7 @@ from cds_engine.history.table.columns import (
     Occurrences,
     Persons,
 )
+from cds_engine.vocabulary.time import Instant
 from cds_engine.vocabulary.value import Span
 
 if TYPE_CHECKING:
@@ -77,7 +80,7 @@ class EventTableBuilder:
         self._persons = _Growing(_PERSON)
         self._observed = _Growing(_OBSERVED)
         self._occurred = _Growing(_OCCURRED)
-        self._gaps: dict[int, Mapping[str, str]] = {}
+        self._gaps: dict[int, Mapping[str, Instant]] = {}
         self._codes: dict[tuple[str, ...], int] = {}
         self._units: dict[StatedUnit | None, int] = {}
         self._statuses: dict[str, int] = {}
@@ -87,20 +90,25 @@ class EventTableBuilder:
 
     def add_record(self, record: Record) -> int:
         """Add a person with all events and gaps; return the person's row."""
-        row = self.add_person(record.person, record.gaps)
+        row = self.add_person(record.person, gap_starts(record))
         for event in record.events:
             self.add_event(row, event)
         return row
 
-    def add_person(self, person: Person, gaps: Mapping[str, str] | None = None) -> int:
-        """Add a person; return the row, by which events and decision points refer to it."""
-        born = person.born
+    def add_person(self, person: Person, gaps: Mapping[str, Instant] | None = None) -> int:
+        """Add a person; return the row, by which events and decision points refer to it.
+
+        Args:
+            person: the facts.
+            gaps: key of a gap -> the first instant at which it holds.
+        """
+        born, dead = person.born, dead_from(person)
         self._persons.add(
             0 if born is None else born.start,
             0 if born is None else born.end,
             UNDATED if born is None else _PRECISION[born.precision],
             -1 if person.sex is None else _place(self._sexes, person.sex),
-            NEVER if person.died is None else person.died.start,
+            NEVER if dead is None else dead,
             person.deceased,
         )
         if gaps:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cds_engine.errors import TableError
 from cds_engine.history.event import BEGINNING, EventKind
-from cds_engine.vocabulary.time import Precision
+from cds_engine.vocabulary.time import Instant, Precision
 from cds_engine.vocabulary.units import StatedUnit
 
 Bools = NDArray[np.bool_]
@@ -134,10 +134,11 @@ class Persons:
         born_start, born_end: first and last instant of the date of birth.
         born_precision: see ``PRECISIONS``; ``UNDATED`` where no birth is on record.
         sex: place in ``sexes``; -1 where none is on record.
-        died: first instant at which the person may have died; ``NEVER`` where no time is known.
-        deceased: True where the record says that the person is dead; counts where it gives no
-            time.
-        gaps: person -> what is known to be missing, as in ``Record.gaps``.
+        died: the instant from which the person is known to be dead, see
+            ``cds_engine.history.person.dead_from``; ``NEVER`` where that is not known.
+        deceased: True where the record says that the person is dead; counts where it is not known
+            since when.
+        gaps: person -> key of a gap, as in ``Record.gaps`` -> the first instant at which it holds.
     """
 
     born_start: Longs
@@ -147,7 +148,7 @@ class Persons:
     died: Longs
     deceased: Bools
     sexes: tuple[str, ...] = ()
-    gaps: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    gaps: Mapping[int, Mapping[str, Instant]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.born_start)

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cds_engine.errors import TableError
-from cds_engine.history.course import COURSE_KINDS
-from cds_engine.history.extract import KINDS
+from cds_engine.history.extract import gap_keys_of
 from cds_engine.history.table.answer import Answer, Findings
 from cds_engine.history.table.clock import Clock, Index
-from cds_engine.history.table.columns import Bools, EventTable, Longs
+from cds_engine.history.table.columns import NEVER, Bools, EventTable, Longs
 from cds_engine.history.table.conditions import listed
 from cds_engine.history.table.course import Course
 from cds_engine.history.table.observations import observed
@@ -124,15 +123,15 @@ class TableTaker:
         gaps = shard.table.persons.gaps
         if not gaps:
             return None
-        kinds: frozenset[str] = KINDS.get(variable.source or "", frozenset({"patient"}))
-        codes = {*variable.codes, *variable.panels}
-        if variable.source == "course" or variable.before:
-            kinds = kinds | COURSE_KINDS
-            codes |= {code for seen_as in self.seen_as.values() for code in seen_as}
-        keys = {"*", name, *(f"kind:{kind}" for kind in kinds), *(f"code:{code}" for code in codes)}
-        gapped = np.zeros(len(shard.table.persons), dtype=np.bool_)
-        gapped[[person for person, found in gaps.items() if not keys.isdisjoint(found)]] = True
-        return gapped[shard.rows.person] if gapped.any() else None
+        seen_as = [code for codes in self.seen_as.values() for code in codes]
+        keys = frozenset(gap_keys_of(name, variable, seen_as))
+        since = np.full(len(shard.table.persons), NEVER, dtype=np.int64)
+        for person, found in gaps.items():
+            some = keys & found.keys()
+            if some:
+                since[person] = min([found[key] for key in some])
+        incomplete: Bools = since[shard.rows.person] <= shard.rows.as_of
+        return incomplete if incomplete.any() else None
 
 
 def _seen_as(actions: Mapping[str, Action]) -> dict[str, tuple[str, ...]]:

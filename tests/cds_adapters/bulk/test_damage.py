@@ -49,7 +49,10 @@ def test_a_damaged_line_is_set_aside_with_its_place_and_the_rest_is_replayed(
     assert one["text"] == '{"resourceType": "Observation", "id": '
     assert found.manifest["damaged"]["set_aside"] == 1
     assert found.manifest["damaged"]["naming_no_patient"] == 1
-    assert any("1 of them name no patient" in words for words in found.warnings)
+    assert "1 damaged line was set aside; it is in rejects.ndjson" in found.warnings
+    assert (
+        "it names no patient; whose record lacks it is not known, and no decision says so"
+    ) in found.warnings
     assert found.rows == len(rows_of(tmp_path / "out")) > 0
 
 
@@ -123,7 +126,7 @@ def test_a_missing_type_is_incomplete_and_not_absent(data: Path, tmp_path: Path)
     found = run(data, tmp_path / "out", complete=("AllergyIntolerance",))
     assert states(tmp_path / "out", "hypertension") == {"incomplete"}
     assert "incomplete" not in states(tmp_path / "out", "ace_intolerance")
-    [words] = [words for words in found.warnings if "holds no" in words]
+    [words] = [words for words in found.warnings if words.startswith("the export holds no")]
     assert words == (
         "the export holds no Condition: hypertension, pregnant, angioedema incomplete for every "
         "patient; export it, or say --complete Condition if the export is complete and no patient "
@@ -199,7 +202,7 @@ def test_failures_that_the_server_reports_are_told(data: Path, tmp_path: Path) -
     outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "x"}]}
     write(data, {"errors.ndjson": json.dumps(outcome)})
     found = run(data, tmp_path / "out")
-    assert "the export holds 1 reports of failures by the server that made it" in found.warnings
+    assert "the export holds 1 report of a failure by the server that made it" in found.warnings
 
 
 def test_a_file_that_is_damaged_throughout_does_not_fill_the_memory(

@@ -1,5 +1,7 @@
 """A file that is read in parts comes to what it comes to as a whole."""
 
+from collections import Counter
+from dataclasses import asdict
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_adapters.bulk import parts
-from cds_adapters.bulk.parts import parts_of
+from cds_adapters.bulk.parts import parts_of, together
+from cds_adapters.bulk.rejects import Reject
+from cds_adapters.bulk.scan import Scanned
 from cds_adapters.bulk.sources import Part, find_export
 from cds_adapters.bulk.streams import FileStream
 from cds_adapters.fhir.samples import MESSES
@@ -84,3 +88,18 @@ def test_the_digest_of_a_file_in_parts_is_that_of_the_file(
     assert {one["name"]: one["sha256"] for one in told} == {
         file.name: sha256(file.read_bytes()).hexdigest() for file in data.glob("*.ndjson")
     }
+
+
+def test_no_part_of_a_report_is_lost_when_parts_are_put_together() -> None:
+    reject = Reject("a", 1, -1, "because", attributed=False, text="{")
+    first = Scanned(
+        "digest", 1, 1, Counter(a=1), Counter(a=1), [(0, 0, 1)], [reject], "cut", 1, 1, {1: (1, 5)},
+        {1: (1, 5)}, Counter(a=1), {"Observation/1": None}, 1, 1, 1, Counter(a=1),
+    )  # fmt: skip
+    whole = together((Part(0), Part(0)), (first, first)).files[0]
+    told = asdict(whole)
+    plain = asdict(Scanned())
+    # where its pieces are only a part itself knows
+    assert [name for name in told if told[name] == plain[name]] == ["blocks"]
+    assert whole.days == whole.days_beyond == {1: (2, 5)}
+    assert (whole.merged, whole.inactive, whole.deleted_unclear) == (2, 2, 2)

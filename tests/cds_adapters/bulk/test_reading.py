@@ -11,8 +11,9 @@ from msgspec import structs
 
 from cds_adapters.bulk.eventfiles import write_event_files
 from cds_adapters.bulk.job import Job
+from cds_adapters.bulk.parts import parts_of
 from cds_adapters.bulk.records import read_records
-from cds_adapters.bulk.scan import scan_file
+from cds_adapters.bulk.scan import scan_part
 from cds_adapters.bulk.sources import BulkError, find_export
 from cds_adapters.fhir import files
 from cds_adapters.fhir.samples import MESSES
@@ -246,8 +247,8 @@ def test_files_that_are_not_read_are_named(folder: Path, tmp_path: Path) -> None
 def test_memory_does_not_hold_the_export(folder: Path, tmp_path: Path) -> None:
     """What one file leaves behind is on disk, shard by shard, and holds only what matters."""
     found = find_export(str(folder))
-    job = Job(found, (bundle_files(),), AT_END, tmp_path, 4)
+    job = Job(found, (bundle_files(),), AT_END, tmp_path, 4, parts=parts_of(found))
     for number in range(len(found.files)):
-        scan_file(job, number)
+        scan_part(job, number)
     kept = sum(file.stat().st_size for file in tmp_path.glob("*.spill"))
     assert 0 < kept < sum(file.size for file in found.files) / 4

@@ -60,13 +60,13 @@ def slow(work):
         return work(job, number)
     return slowly
 
-module.scan_file, module.replay_one = slow(module.scan_file), slow(module.replay_one)
+module.scan_part, module.replay_one = slow(module.scan_part), slow(module.replay_one)
 run(sys.argv[1], Path(sys.argv[2]), shards=40, jobs=int(sys.argv[3]))
 """
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-@pytest.mark.parametrize("step", ["file-*.json", "shard-*.json"])
+@pytest.mark.parametrize("step", ["part-*.json", "shard-*.json"])
 def test_killed_in_the_middle_and_run_again_it_comes_to_the_same(
     data: Path, undisturbed: dict[str, bytes], tmp_path: Path, step: str, jobs: int
 ) -> None:
@@ -109,7 +109,7 @@ def test_what_is_done_is_not_done_again(
         return real(job, shard)
 
     monkeypatch.setattr(module, "replay_one", note)
-    monkeypatch.setattr(module, "scan_file", lambda *_: pytest.fail("the files were read again"))
+    monkeypatch.setattr(module, "scan_part", lambda *_: pytest.fail("the files were read again"))
     run(data, tmp_path / "out", shards=8)
     assert again == [3, 4, 5, 6, 7]
     assert outputs(tmp_path / "out") == undisturbed

@@ -187,7 +187,7 @@ def test_a_damaged_line_is_set_aside_for_the_patient_it_names(tmp_path: Path) ->
         "Observation/o2": "it cannot be decoded: ",
         "Observation.ndjson:4": "it cannot be decoded: ",
     }
-    assert list(records["p1"].gaps) == ["code:loinc|8480-6", "kind:observation"]
+    assert list(records["p1"].gaps) == ["kind:observation", "observation:loinc|8480-6"]
     assert (records["p2"].set_aside, records["p2"].gaps) == ((), {})
 
 
@@ -199,8 +199,8 @@ def test_a_damaged_line_is_set_aside_for_the_patient_it_names(tmp_path: Path) ->
         ("export.ndjson", b"garbage", "*"),
         ("export.ndjson", b'{"resourceType":"Procedure","code', "kind:procedure"),
         ("export.ndjson", b'{"id":"x"}', "*"),
-        ("export.ndjson", about({}), "code:loinc|8480-6"),
-        ("export.ndjson", about(7), "code:loinc|8480-6"),
+        ("export.ndjson", about({}), "observation:loinc|8480-6"),
+        ("export.ndjson", about(7), "observation:loinc|8480-6"),
         ("Claim.ndjson", b"garbage", None),
         ("export.ndjson", b'{"resourceType":"Claim","x', None),
         ("export.ndjson", about({"reference": "Group/g"}), None),

@@ -158,7 +158,7 @@ def test_a_subject_that_cannot_be_resolved_leaves_a_gap(subject: Json | None) ->
 
     assert found.events == ()
     assert "no subject that can be resolved" in reasons(found)["Observation/o1"]
-    assert "no subject that can be resolved" in found.gaps["code:loinc|8480-6"]
+    assert "no subject that can be resolved" in found.gaps["observation:loinc|8480-6"]
 
 
 @pytest.mark.parametrize("subject", ["Group/g", "Device/d", "https://x.example/Location/l"])
@@ -203,7 +203,7 @@ def test_an_address_that_two_patients_claim_names_neither() -> None:
     )
 
     assert found.events == ()
-    assert "no subject" in found.gaps["code:loinc|8480-6"]
+    assert "no subject" in found.gaps["observation:loinc|8480-6"]
 
 
 def test_an_address_cannot_redirect_a_plain_reference() -> None:
@@ -298,10 +298,10 @@ def test_one_that_is_entered_in_error_and_has_no_time_is_set_aside_without_a_gap
 @pytest.mark.parametrize(
     ("broken", "key"),
     [
-        ({"valueQuantity": {"value": "152"}}, "code:loinc|8480-6"),
-        ({"status": "bogus"}, "code:loinc|8480-6"),
-        ({"status": ["final"]}, "code:loinc|8480-6"),
-        ({"meta": "1"}, "code:loinc|8480-6"),
+        ({"valueQuantity": {"value": "152"}}, "observation:loinc|8480-6"),
+        ({"status": "bogus"}, "observation:loinc|8480-6"),
+        ({"status": ["final"]}, "observation:loinc|8480-6"),
+        ({"meta": "1"}, "observation:loinc|8480-6"),
         ({"code": "8480-6"}, "kind:observation"),
         ({"code": {"text": "bp"}, "status": "bogus"}, "kind:observation"),
         ({"code": None, "valueInteger": 1.5}, "kind:observation"),
@@ -322,7 +322,7 @@ def test_a_broken_panel_leaves_a_gap_for_each_component() -> None:
     unreadable = record(PATIENT, an_observation(component=[{"code": 5}]))
     misshapen = record(PATIENT, an_observation(component=7))
 
-    assert list(found.gaps) == ["code:loinc|8462-4", "code:loinc|8480-6"]
+    assert list(found.gaps) == ["observation:loinc|8462-4", "observation:loinc|8480-6"]
     assert list(unreadable.gaps) == list(misshapen.gaps) == ["kind:observation"]
 
 
@@ -331,17 +331,17 @@ def test_gaps_speak_the_sites_standard_codes() -> None:
     local = {"coding": [{"system": "urn:lab", "code": "BP"}]}
     found = record(PATIENT, an_observation(code=local, status="bogus"), site=site)
 
-    assert list(found.gaps) == ["code:loinc|8480-6", "code:urn:lab|BP"]
+    assert list(found.gaps) == ["observation:loinc|8480-6", "observation:urn:lab|BP"]
 
 
 @pytest.mark.parametrize(
     ("resource", "key"),
     [
-        ({"resourceType": "Condition", "code": SBP, "recordedDate": 5}, "code:loinc|8480-6"),
+        ({"resourceType": "Condition", "code": SBP, "recordedDate": 5}, "condition:loinc|8480-6"),
         ({"resourceType": "Condition", "recordedDate": 5}, "kind:condition"),
         (
             {"resourceType": "MedicationRequest", "medicationCodeableConcept": SBP, "intent": 1},
-            "code:loinc|8480-6",
+            "request:loinc|8480-6",
         ),
         (
             {"resourceType": "MedicationRequest", "medicationReference": {"reference": 1}},
@@ -369,11 +369,11 @@ def test_a_broken_medication_is_no_gap_by_itself() -> None:
 
 
 def test_gaps_known_from_elsewhere_stay_and_join() -> None:
-    gaps = {"sbp": "the search failed", "code:loinc|8480-6": "page 2 is missing"}
+    gaps = {"sbp": "the search failed", "observation:loinc|8480-6": "page 2 is missing"}
     found = record(PATIENT, an_observation(status="bogus"), gaps=gaps)
 
     assert found.gaps["sbp"] == "the search failed"
-    joined = found.gaps["code:loinc|8480-6"]
+    joined = found.gaps["observation:loinc|8480-6"]
     assert "page 2 is missing" in joined
     assert "status 'bogus'" in joined
 
@@ -381,7 +381,7 @@ def test_gaps_known_from_elsewhere_stay_and_join() -> None:
 def test_the_words_of_a_gap_stay_short() -> None:
     broken = [an_observation(f"o{n}", status="bogus") for n in range(9)]
 
-    words = record(PATIENT, *broken).gaps["code:loinc|8480-6"]
+    words = record(PATIENT, *broken).gaps["observation:loinc|8480-6"]
     assert words.count("was set aside") == 3
     assert words.endswith("; and 6 more")
 
@@ -393,7 +393,7 @@ def test_several_bodies_make_one_record() -> None:
 
     found = record_of(merged([first, second, third]), "p1")
     assert [event.source for event in found.events] == ["Observation/o1"]
-    assert list(found.gaps) == ["code:loinc|8480-6"]
+    assert list(found.gaps) == ["observation:loinc|8480-6"]
 
 
 # --- the order of the input never matters (RL-15)

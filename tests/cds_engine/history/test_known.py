@@ -1,11 +1,14 @@
 """Only what the record knew by the instant counts, and only the newest version of it."""
 
+from typing import Any
+
 import pytest
 from builders.records import (
     ACTIONS,
     AS_OF,
     HYPERTENSION,
     LIFESTYLE,
+    LISINOPRIL,
     SBP,
     a_condition,
     a_prescription,
@@ -20,7 +23,7 @@ from builders.records import (
     value_of,
 )
 
-from cds_engine.history.event import Event, SetAside
+from cds_engine.history.event import Event, Gap, SetAside
 from cds_engine.history.extract import HistoryTaker
 from cds_engine.history.value import History, Missing
 from cds_engine.vocabulary.variable import Variable
@@ -136,13 +139,20 @@ class TestGaps:
 
     CONDITION = a_variable("condition", absent=False)
 
-    @pytest.mark.parametrize("gap", ["*", "x", "kind:condition", f"code:{HYPERTENSION}"])
+    @pytest.mark.parametrize(
+        "gap",
+        ["*", "x", "kind:condition", f"condition:{HYPERTENSION}", f"code:{HYPERTENSION}"],
+    )
     def test_rl_09_a_gap_that_may_hide_a_record_leaves_the_variable_open(self, gap: str) -> None:
         gaps = {gap: "the search was cut short"}
         assert find(self.CONDITION, gaps=gaps) == Missing("incomplete", "the search was cut short")
         assert reason_of(self.CONDITION, a_condition(), gaps=gaps) == "incomplete"
 
-    @pytest.mark.parametrize("gap", ["y", "kind:observation", "code:snomed|1", "kind:patient"])
+    @pytest.mark.parametrize(
+        "gap",
+        ["y", "kind:observation", "code:snomed|1", "condition:snomed|1", "kind:patient",
+         f"allergy:{HYPERTENSION}", f"observation:{HYPERTENSION}", f"procedure:{HYPERTENSION}"],
+    )  # fmt: skip
     def test_a_gap_elsewhere_does_not(self, gap: str) -> None:
         assert value_of(self.CONDITION, gaps={gap: "the search failed"}) is False
 
@@ -151,8 +161,10 @@ class TestGaps:
         assert reason_of(a_variable("medication"), gaps={gap: "it failed"}) == "incomplete"
 
     @pytest.mark.parametrize(
-        "gap", ["kind:service", "kind:request", f"code:{LIFESTYLE}", "code:rxnorm|314076"]
-    )
+        "gap",
+        ["kind:service", "kind:request", f"code:{LIFESTYLE}", "code:rxnorm|314076",
+         f"service:{LIFESTYLE}", "dispense:rxnorm|314076"],
+    )  # fmt: skip
     def test_the_course_is_open_where_an_action_may_be_hidden(self, gap: str) -> None:
         gaps = {gap: "it failed"}
         assert reason_of(a_variable("course"), a_prescription(), gaps=gaps) == "incomplete"
@@ -161,9 +173,47 @@ class TestGaps:
         assert value_of(before, *events) == 150
         assert reason_of(before, *events, gaps=gaps) == "incomplete"
 
+    @pytest.mark.parametrize("kind", ["allergy", "condition", "observation", "encounter"])
+    def test_a_code_of_an_action_may_be_missing_elsewhere_and_the_course_stays(
+        self, kind: str
+    ) -> None:
+        gaps = {f"{kind}:{code}": "it failed" for code in (LIFESTYLE, LISINOPRIL)}
+        assert value_of(a_variable("course"), gaps=gaps) == "none"
+        allergic = a_variable("allergy", codes=[LISINOPRIL], absent=False)
+        assert (find(allergic, gaps=gaps) == Missing("incomplete", "it failed")) is (
+            kind == "allergy"
+        )
+
+    def test_the_orders_that_are_missing_hide_no_reading_under_their_code(self) -> None:
+        before = a_variable(codes=[LISINOPRIL], unit="1", take="count")
+        assert value_of(before, gaps={f"request:{LISINOPRIL}": "it failed"}) == 0
+
+    @pytest.mark.parametrize("key", ["*", "x", "kind:condition", f"condition:{HYPERTENSION}"])
+    def test_a_gap_with_a_time_holds_from_then_on(self, key: str) -> None:
+        since = at("2025-06-10T09:00")
+        missing: dict[str, Any] = {
+            "gaps": {key: "o1 and o2"},
+            "gap_times": {key: (Gap(since, "o1"),)},
+        }
+        assert value_of(self.CONDITION, as_of=since - 1, **missing) is False
+        assert find(self.CONDITION, as_of=since, **missing) == Missing("incomplete", "o1")
+
+    def test_a_gap_that_grows_is_told_as_it_was_then(self) -> None:
+        first, second = at("2025-06-10T09:00"), at("2025-06-12T09:00")
+        grown = {"*": (Gap(first, "o1"), Gap(second, "o1; o2"))}
+        for as_of, words in ((first, "o1"), (second - 1, "o1"), (second, "o1; o2")):
+            missing = find(self.CONDITION, gaps={"*": "o1; o2"}, gap_times=grown, as_of=as_of)
+            assert missing == Missing("incomplete", words)
+
+    def test_another_gap_without_a_time_holds_all_along(self) -> None:
+        later = {"kind:condition": (Gap(AS_OF + 1, "o1"),)}
+        gaps = {"kind:condition": "o1", f"condition:{HYPERTENSION}": "no file"}
+        missing = Missing("incomplete", "no file")
+        assert find(self.CONDITION, gaps=gaps, gap_times=later) == missing
+
     def test_a_gap_under_the_code_of_a_panel_is_one_of_its_components(self) -> None:
         variable = a_variable(panels=["loinc|85354-9"])
-        gaps = {"code:loinc|85354-9": "it failed"}
+        gaps = {"observation:loinc|85354-9": "it failed"}
         assert reason_of(variable, a_reading(sbp=150), gaps=gaps) == "incomplete"
 
     def test_the_first_gap_speaks(self) -> None:

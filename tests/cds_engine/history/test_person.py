@@ -1,5 +1,7 @@
 """Age by the calendar, sex as recorded, death as far as the record tells."""
 
+from typing import Any
+
 import pytest
 from builders.records import (
     AS_OF,
@@ -13,7 +15,9 @@ from builders.records import (
 )
 
 from cds_engine.history.extract import HistoryTaker
+from cds_engine.history.person import deceased
 from cds_engine.history.value import Known, Missing, Reading
+from cds_engine.vocabulary.time import MINUTE
 from cds_engine.vocabulary.value import Span
 
 AGE = a_variable("patient.age", unit="a")
@@ -111,14 +115,52 @@ def test_no_sex_and_a_strange_one_are_told_apart() -> None:
         ("2025-06-15", True, True),
         ("2025-06-16", True, False),
         ("2024", False, True),
+        pytest.param("2025", True, False, id="of this year much may have been lived"),
+        pytest.param("2025-06", True, False, id="and of this month"),
+        ("2025-05", True, True),
     ],
 )
-def test_death_counts_from_its_first_possible_instant(
+def test_death_counts_from_when_it_is_certain(
     died: str | None, deceased: bool, expected: bool
 ) -> None:
-    person = a_person(died=died, deceased=deceased)
-    history = HistoryTaker({"age": AGE}, {}).take(a_record(person=person), AS_OF)
-    assert history.deceased is expected
+    assert is_dead(died, deceased=deceased) is expected
+
+
+@pytest.mark.parametrize(
+    ("died", "known", "expected"),
+    [
+        pytest.param(None, "2025-06-15T09:00", True, id="known by now, whenever it was"),
+        pytest.param(None, "2025-06-15T09:01", False, id="not known yet, so maybe not so yet"),
+        pytest.param("2025", "2025-02-01T00:00", True, id="this year, and known"),
+        pytest.param("2025", "2026-02-01T00:00", False, id="this year, and known next year"),
+        pytest.param("2024", "2026-02-01T00:00", True, id="certain once the year is over"),
+        pytest.param("2025-07", "2025-02-01T00:00", False, id="not before the month begins"),
+        pytest.param("2025-06-14", "2026-02-01T00:00", True, id="a certain day is that day"),
+        pytest.param("2025-06-15T09:01", "2025-02-01T00:00", False, id="or a certain instant"),
+    ],
+)
+def test_death_without_a_day_counts_from_when_the_record_knew_of_it(
+    died: str | None, known: str, expected: bool
+) -> None:
+    assert is_dead(died, deceased=True, death_known=at(known)) is expected
+
+
+def test_nobody_who_lives_is_dead_however_much_is_known() -> None:
+    assert not is_dead(None, deceased=False, death_known=at("2025-01-01T00:00"))
+
+
+@pytest.mark.parametrize(
+    ("died", "until"), [("2024", "2024-12-31T23:59"), ("2024-03", "2024-03-31T23:59")]
+)
+def test_a_year_or_month_of_death_is_lived_to_its_last_instant(died: str, until: str) -> None:
+    person = a_person(died=died)
+    last = at(until) + MINUTE - 1
+    assert (deceased(person, last - 1), deceased(person, last)) == (False, True)
+
+
+def is_dead(died: str | None, **given: Any) -> bool:
+    person = a_person(died=died, **given)
+    return HistoryTaker({"age": AGE}, {}).take(a_record(person=person), AS_OF).deceased
 
 
 def test_a_gap_in_the_facts_about_the_patient_leaves_them_open() -> None:

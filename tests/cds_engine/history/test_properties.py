@@ -24,7 +24,7 @@ from builders.records import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_engine.history.event import Event, Record, Time
+from cds_engine.history.event import Event, Gap, Record, Time
 from cds_engine.history.extract import HistoryTaker
 from cds_engine.history.value import History, Missing
 from cds_engine.vocabulary.time import DAY, HOUR
@@ -125,6 +125,49 @@ def test_what_is_recorded_later_never_changes_what_was_known(
 ) -> None:
     new = [but(event, recorded=max(event.recorded, AS_OF + 1)) for event in later]
     assert history([*found, *new]) == history(found)
+
+
+GAPS = st.dictionaries(
+    st.sampled_from(
+        ["*", "latest", "kind:observation", "kind:request", "kind:patient", f"code:{LISINOPRIL}",
+         f"request:{LISINOPRIL}", f"observation:{SBP}", f"condition:{HYPERTENSION}"]
+    ),
+    st.one_of(st.none(), st.sets(_INSTANTS, min_size=1, max_size=3)),
+    max_size=4,
+)  # fmt: skip
+"""Key of a gap -> the instants at which it grew; None for one that always was."""
+
+
+def with_gaps(found: list[Event], gaps: dict[str, set[int] | None], until: int) -> Record:
+    """Return a record that was written at ``until``."""
+    times = {
+        key: tuple(Gap(at, f"as of {at}") for at in sorted(grown) if at <= until)
+        for key, grown in gaps.items()
+        if grown is not None
+    }
+    always = {key: "always" for key, grown in gaps.items() if grown is None}
+    told = {key: grown[-1].words for key, grown in times.items() if grown}
+    dated = {key: grown for key, grown in times.items() if grown}
+    return Record(a_person(), tuple(found), gaps=always | told, gap_times=dated)
+
+
+@given(RECORDS, GAPS)
+def test_what_is_missing_later_never_changes_what_was_known(
+    found: list[Event], gaps: dict[str, set[int] | None]
+) -> None:
+    then, in_the_end = (with_gaps(found, gaps, until) for until in (AS_OF, AS_OF + 99 * DAY))
+    assert TAKER.take(in_the_end, AS_OF) == TAKER.take(then, AS_OF)
+
+
+@given(RECORDS, GAPS)
+def test_a_gap_is_the_only_thing_that_a_gap_changes(
+    found: list[Event], gaps: dict[str, set[int] | None]
+) -> None:
+    whole, broken = history(found), TAKER.take(with_gaps(found, gaps, AS_OF), AS_OF)
+    for name, finding in broken.findings.items():
+        assert finding == whole.findings[name] or (
+            isinstance(finding, Missing) and finding.reason == "incomplete"
+        )
 
 
 @given(RECORDS)
