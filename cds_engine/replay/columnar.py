@@ -26,6 +26,7 @@ from cds_engine.history.table import EventTable, Findings, HistoryTable, TableTa
 from cds_engine.history.table.answer import REASONS
 from cds_engine.history.table.columns import Bools, Longs
 from cds_engine.history.value import Finding, History, Known, Missing
+from cds_engine.replay.alike import Ints, alike
 from cds_engine.replay.engine import (
     UNKNOWN,
     Asked,
@@ -203,7 +204,7 @@ class _Deciding:
         result.reasons += [plain[n] for n in places]
         ask = np.array([_asks(fate) for fate in fates], dtype=np.bool_)
         if fates and ask.any():
-            self._ask(result, np.flatnonzero(ask[numbers] & self._lacks_something()).tolist())
+            self._ask(result, numbers, np.flatnonzero(ask[numbers] & self._lacks_something()))
 
     def _lacks_something(self) -> Bools:
         """Say which rows have an input that is missing or a range: others lack none to name."""
@@ -213,22 +214,20 @@ class _Deciding:
             lacks[list(found.spans)] = True
         return lacks
 
-    def _ask(self, result: Decided, rows: Sequence[int]) -> None:
-        """Ask ``decide`` for the words, once for each different state."""
-        names = list(self.histories.columns)
-        columns = [
-            column for name in names for column in (result.values[name], result.states[name])
-        ]
-        spans = [(n, found.spans) for n, found in self.histories.columns.items() if found.spans]
-        known: dict[object, tuple[str, ...]] = {}
-        for row in rows:
-            key = (
-                tuple([column[row] for column in columns]),
-                tuple([held.get(row) for _, held in spans]),
-            )
-            words = known.get(key)
+    def _ask(self, result: Decided, fate: Ints, rows: Longs) -> None:
+        """Ask ``decide`` for the words, once for all rows that are alike."""
+        if not len(rows):
+            return
+        histories = list(self.histories.columns.values())
+        unknown = [[v is None for v in result.values[one.name]] for one in self.bundle.derived]
+        keys = alike(self.bundle, self.table, histories, fate, unknown, rows)
+        known: dict[bytes, tuple[str, ...]] = {}
+        for row, key in zip(rows.tolist(), keys, strict=True):
+            words = None if key is None else known.get(key)
             if words is None:
-                words = known[key] = self._words(row)
+                words = self._words(row)
+                if key is not None:
+                    known[key] = words
             result.reasons[row] = words
 
     def _words(self, row: int) -> tuple[str, ...]:
