@@ -1,6 +1,5 @@
 """Events and persons become columns one after the other, as they are read."""
 
-from array import array
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,44 +32,51 @@ if TYPE_CHECKING:
 _PRECISION = {name: place for place, name in enumerate(PRECISIONS)}
 _KIND = {name: place for place, name in enumerate(KINDS)}
 _NAN = float("nan")
-_TYPES: Mapping[str, type[np.generic]] = {
-    "q": np.int64, "i": np.int32, "H": np.uint16, "B": np.uint8, "d": np.float64, "?": np.bool_,
-}  # fmt: skip
+_LONG, _INT, _SHORT, _BYTE = np.int64, np.int32, np.uint16, np.uint8
+_FLOAT, _BOOL = np.float64, np.bool_
+_AT_ONCE = 4_096
+"""Rows that become columns together."""
 
-_COMMON = {
-    "person": "q", "codes": "i", "start": "q", "end": "q", "precision": "B", "recorded": "q",
-    "source": "q", "version": "q", "status": "H", "untidy": "?",
+_Types = dict[str, type[np.generic]]
+_COMMON: _Types = {
+    "person": _LONG, "codes": _INT, "start": _LONG, "end": _LONG, "precision": _BYTE,
+    "recorded": _LONG, "source": _LONG, "version": _LONG, "status": _SHORT, "untidy": _BOOL,
 }  # fmt: skip
-_OBSERVED = _COMMON | {"form": "B", "number": "d", "unit": "i", "answer": "i"}
-_OCCURRED = _COMMON | {
-    "kind": "B", "until_start": "q", "until_end": "q", "ended": "?", "doubt": "?", "days": "d",
+_OBSERVED: _Types = _COMMON | {"form": _BYTE, "number": _FLOAT, "unit": _INT, "answer": _INT}
+_OCCURRED: _Types = _COMMON | {
+    "kind": _BYTE, "until_start": _LONG, "until_end": _LONG, "ended": _BOOL, "doubt": _BOOL,
+    "days": _FLOAT,
 }  # fmt: skip
-_PERSON = {
-    "born_start": "q", "born_end": "q", "born_precision": "B", "sex": "i", "died": "q",
-    "deceased": "?",
+_PERSON: _Types = {
+    "born_start": _LONG, "born_end": _LONG, "born_precision": _BYTE, "sex": _INT, "died": _LONG,
+    "deceased": _BOOL,
 }  # fmt: skip
 
 T = TypeVar("T")
 
 
 class _Growing:
-    """Columns in the making: one compact array each."""
+    """Columns in the making: rows at first, and a few thousand of them at a time columns."""
 
-    def __init__(self, types: Mapping[str, str]) -> None:
+    def __init__(self, types: Mapping[str, type[np.generic]]) -> None:
         self.types = types
-        self.arrays = [array("B" if kind == "?" else kind) for kind in types.values()]
-        self.append = [column.append for column in self.arrays]
+        self.rows: list[tuple[Any, ...]] = []
+        self.parts: list[list[NDArray[Any]]] = []
 
-    def add(self, *values: Any) -> None:
-        for append, value in zip(self.append, values, strict=True):
-            append(value)
+    def settle(self, least: int = 1) -> None:
+        """Make columns of the rows, if there are at least so many."""
+        if len(self.rows) >= least:
+            values = zip(*self.rows, strict=True)
+            kinds = self.types.values()
+            self.parts.append([np.array(v, dtype=t) for v, t in zip(values, kinds, strict=True)])
+            self.rows.clear()
 
     def columns(self) -> dict[str, NDArray[Any]]:
-        """Return the columns by name, as copies: an array that lent its memory cannot grow."""
-        return {
-            name: np.array(np.frombuffer(column, dtype=_TYPES[kind]))
-            for (name, kind), column in zip(self.types.items(), self.arrays, strict=True)
-        }
+        """Return the columns by name."""
+        self.settle()
+        parts = self.parts or [[np.empty(0, dtype=kind) for kind in self.types.values()]]
+        together = map(np.concatenate, zip(*parts, strict=True))
+        return dict(zip(self.types, together, strict=True))
 
 
 class EventTableBuilder:
@@ -93,6 +99,8 @@ class EventTableBuilder:
         row = self.add_person(record.person, gap_starts(record))
         for event in record.events:
             self.add_event(row, event)
+        for growing in (self._observed, self._occurred):
+            growing.settle(_AT_ONCE)
         return row
 
     def add_person(self, person: Person, gaps: Mapping[str, Instant] | None = None) -> int:
@@ -103,13 +111,15 @@ class EventTableBuilder:
             gaps: key of a gap -> the first instant at which it holds.
         """
         born, dead = person.born, dead_from(person)
-        self._persons.add(
-            0 if born is None else born.start,
-            0 if born is None else born.end,
-            UNDATED if born is None else _PRECISION[born.precision],
-            -1 if person.sex is None else _place(self._sexes, person.sex),
-            NEVER if dead is None else dead,
-            person.deceased,
+        self._persons.rows.append(
+            (
+                0 if born is None else born.start,
+                0 if born is None else born.end,
+                UNDATED if born is None else _PRECISION[born.precision],
+                -1 if person.sex is None else _place(self._sexes, person.sex),
+                NEVER if dead is None else dead,
+                person.deceased,
+            )
         )
         if gaps:
             self._gaps[self._count] = dict(gaps)
@@ -170,24 +180,22 @@ class EventTableBuilder:
         # several codes of one answer each may be the one that a variable names
         several = isinstance(value, str) and "\n" in value
         untidy = isinstance(value, Span) or event.until is not None or several
-        self._observed.add(
-            *self._common(person, event, untidy=untidy),
-            form,
-            number,
-            _place(self._units, event.unit),
-            answer,
-        )
+        common = self._common(person, event, untidy=untidy)
+        self._observed.rows.append((*common, form, number, _place(self._units, event.unit), answer))
 
     def _occur(self, person: int, event: Event) -> None:
         until: Time | None = event.until
-        self._occurred.add(
-            *self._common(person, event, untidy=False),
-            _KIND[event.kind],
-            NEVER if until is None else until.start,
-            NEVER if until is None else until.end,
-            event.ended,
-            event.doubt,
-            _NAN if event.days is None else event.days,
+        common = self._common(person, event, untidy=False)
+        self._occurred.rows.append(
+            (
+                *common,
+                _KIND[event.kind],
+                NEVER if until is None else until.start,
+                NEVER if until is None else until.end,
+                event.ended,
+                event.doubt,
+                _NAN if event.days is None else event.days,
+            )
         )
 
 
