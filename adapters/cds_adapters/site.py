@@ -1,5 +1,6 @@
 """A site's settings are one frozen document of stated limits, read once at the edge."""
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -132,4 +133,15 @@ def _fault(detail: Any) -> Fault:
     if detail["type"] == "extra_forbidden":
         known = ", ".join(sorted(Site.model_fields))
         return Fault(place, f"there is no such setting; there is {known}")
+    if detail["type"] == "tuple_type":
+        return Fault(place, f"is no list; write a list: [{_as_text(detail['input'], place)}]")
     return Fault(place, detail["msg"].removeprefix("Value error, "))
+
+
+def _as_text(given: object, place: str) -> str:
+    """Return what was meant for a list of one text as TOML writes it, or an example."""
+    if not isinstance(given, str):
+        return '"..."'
+    if place.startswith("codes.") and code_fault(given):
+        return '"snomed|59621000"'
+    return json.dumps(given, ensure_ascii=False)

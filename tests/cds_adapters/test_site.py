@@ -98,6 +98,24 @@ def test_a_setting_that_cannot_be_used_is_named(given: dict[str, Any], fault: st
     assert str(refused.value).startswith("the settings cannot be used; 1 fault:\n  - ")
 
 
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"codes": {"x|1": "snomed|1"}}, 'codes.x|1: is no list; write a list: ["snomed|1"]'),
+        ({"codes": {"x": "y"}}, 'codes.x: is no list; write a list: ["snomed|59621000"]'),
+        ({"codes": {"x": 1}}, 'codes.x: is no list; write a list: ["..."]'),
+        (
+            {"cors_origins": "https://ehr.example"},
+            'cors_origins: is no list; write a list: ["https://ehr.example"]',
+        ),
+    ],
+)
+def test_a_list_of_one_is_still_a_list(given: dict[str, Any], fault: str) -> None:
+    with pytest.raises(DocumentError) as refused:
+        read_site(None, given)
+    assert fault in str(refused.value)
+
+
 def test_all_faults_are_named_at_once_with_the_file(tmp_path: Path) -> None:
     file = written(tmp_path, 'port = -1\nhots = "x"\nmax_pages = "many"\n')
     with pytest.raises(DocumentError, match="3 faults") as refused:

@@ -1,13 +1,14 @@
 """One patient's record out of a folder of records, of whatever form it is."""
 
+import re
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 
 from cds_adapters.fhir.errors import FHIRError, UnknownPatientError
-from cds_adapters.fhir.files import read_records
+from cds_adapters.fhir.files import patient_resources, read_records
 from cds_adapters.fhir.site_map import PLAIN, SiteMap
 from cds_engine.history.event import Record
 
@@ -49,6 +50,39 @@ def _is_export(path: Path) -> bool:
     return any(path.iterdir()) and not any(file.is_file() for file in path.iterdir())
 
 
+_Stamp = frozenset[tuple[str, int, int]]
+
+
+def _stamp(path: Path) -> _Stamp:
+    """Return what changes when a file of the folder does."""
+    files = (file for file in (path, *path.rglob("*")) if file.is_file())
+    told = ((str(file), file.stat()) for file in files)
+    return frozenset((name, one.st_mtime_ns, one.st_size) for name, one in told)
+
+
+def _names(path: Path) -> tuple[str, ...]:
+    if any(find_spec(name) is None for name in NEEDED):
+        return in_order(name for name, _ in patient_resources(path))
+    from cds_adapters.bulk.patientids import patient_ids  # noqa: PLC0415 - optional
+
+    return in_order(patient_ids(str(path)))
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names as a person orders them.
+
+    >>> in_order(["p10", "p9", "a"])
+    ('a', 'p9', 'p10')
+    """
+
+    def parts(name: str) -> list[tuple[bool, int, str]]:
+        words = re.findall(r"[0-9]+|[^0-9]+", name)
+        return [(not word.isdecimal(), int(word) if word.isdecimal() else 0, word)
+                for word in words]  # fmt: skip
+
+    return tuple(sorted(names, key=parts))
+
+
 class PatientFolder:
     """Finds patients by their id; reads the folder whenever somebody asks for another one."""
 
@@ -56,6 +90,7 @@ class PatientFolder:
         self.path = path
         self._site = site
         self._kept: OrderedDict[str, Record] = OrderedDict()
+        self._named: tuple[_Stamp, tuple[str, ...]] | None = None
         self._lock = Lock()
         if not path.exists():
             raise FHIRError(f"{path} does not exist; name the folder with the patients' records")
@@ -73,6 +108,18 @@ class PatientFolder:
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         return record
+
+    def names(self) -> tuple[str, ...]:
+        """Return the ids of all patients, in order; read once, until the folder changes.
+
+        Raises:
+            CDSError: if the folder cannot be read.
+        """
+        now = _stamp(self.path)
+        with self._lock:
+            if self._named is None or self._named[0] != now:
+                self._named = (now, _names(self.path))
+            return self._named[1]
 
     def _read(self, patient: str) -> Record | None:
         try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fsspec.core import url_to_fs
 
+from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.request import ReplayRequest
 from cds_adapters.bulk.sources import BulkError, Export
 from cds_engine.bundle.model import RuleBundle
@@ -50,22 +51,24 @@ def refuse_another(request: ReplayRequest, rules: Sequence[RuleBundle], export: 
     })  # fmt: skip
 
 
-def refuse_other_data(request: ReplayRequest, until: int | None, digest: str) -> None:
+def refuse_other_data(request: ReplayRequest, job: Job, digest: str) -> None:
     """Refuse the same once everything was read.
 
     Args:
         request: what is asked for.
-        until: when the records end.
+        job: the same, with when the records end.
         digest: of all the data, as a manifest has it.
 
     Raises:
         BulkError: if ``out`` holds answers to something else.
     """
+    until = job.settings.data_until
     settings = {**request.plain_settings(), "data_until": None if until is None else iso(until)}
-    _refuse(request, {"settings": settings, "data": digest})
+    stays = f". What was read stays in {job.work} for that; it holds patients' data"
+    _refuse(request, {"settings": settings, "data": digest}, stays)
 
 
-def _refuse(request: ReplayRequest, asked: Mapping[str, Any]) -> None:
+def _refuse(request: ReplayRequest, asked: Mapping[str, Any], stays: str = "") -> None:
     path = request.out / MANIFEST
     if request.overwrite or not path.exists():
         return
@@ -81,7 +84,7 @@ def _refuse(request: ReplayRequest, asked: Mapping[str, Any]) -> None:
     if other:
         raise BulkError(
             f"{request.out} holds a finished replay of other {' and other '.join(other)}; name "
-            "another folder, or say --overwrite to lose that one"
+            f"another folder, or say --overwrite to lose that one{stays}"
         )
 
 

@@ -38,6 +38,13 @@ AsOf = Annotated[
     str | None, typer.Option("--as-of", help="The instant to decide for, as 2025-06-01T12:00:00Z.")
 ]
 Patient = Annotated[str | None, typer.Option("--patient", help="Only the patient of this id.")]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Leave out a source record, as MedicationRequest/1: a replay leaves out what the "
+        "visit itself ordered (key.withheld), for it is what was decided; repeatable."
+    ),
+]
 Settings = Annotated[Path | None, typer.Option("--site", help="TOML file with the settings.")]
 Database = Annotated[str | None, typer.Option("--database", help="SQLAlchemy URL of the audit.")]
 
@@ -70,8 +77,8 @@ Horizon = Annotated[
     str | None, typer.Option(help="When the outcome is measured; as the bundle's aim says.")
 ]
 HorizonFrom = Annotated[
-    str,
-    typer.Option(help="Count it from each `decision`, or from the `start` of the regime."),
+    str | None,
+    typer.Option(help="Count it from each `decision`, or the `start`; as the bundle's aim says."),
 ]
 Tolerance = Annotated[str | None, typer.Option(help="How far from it a measurement may be; P30D.")]
 DataUntil = Annotated[
@@ -108,6 +115,9 @@ Complete = Annotated[
 ]
 AcceptCut = Annotated[
     bool, typer.Option("--accept-cut", help="Go on without what a cut file may have held.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Take the place of another replay in --out.")
 ]
 
 
@@ -275,6 +285,7 @@ def history(
     records: Records,
     patient: Patient = None,
     as_of: AsOf = None,
+    without: Without = None,
     rules: Rules = None,
     site: Settings = None,
     as_json: AsJson = False,
@@ -282,7 +293,8 @@ def history(
     """Show what was known about each patient, variable by variable."""
     from cds_adapters.cli.history import run
 
-    raise typer.Exit(run(bundle, rules, records, patient, as_of, site, as_json=as_json))
+    told = run(bundle, rules, records, patient, as_of, site, without=without or [], as_json=as_json)
+    raise typer.Exit(told)
 
 
 @app.command()
@@ -350,7 +362,7 @@ def cohort(
     every: Every = None,
     window: Window = None,
     horizon: Horizon = None,
-    horizon_from: HorizonFrom = "decision",
+    horizon_from: HorizonFrom = None,
     tolerance: Tolerance = None,
     data_until: DataUntil = None,
     recheck: Recheck = 0.01,
@@ -361,6 +373,7 @@ def cohort(
     max_damaged: MaxDamaged = 0.01,
     complete: Complete = None,
     accept_cut: AcceptCut = False,
+    overwrite: Overwrite = False,
     rules: Rules = None,
     site: Settings = None,
     as_json: AsJson = False,
@@ -375,7 +388,7 @@ def cohort(
     options = Options(
         classes or [], types or [], instant, offset, first, last, every, window, horizon,
         horizon_from, tolerance, data_until, recheck, seed, jobs, max_damaged, complete or [],
-        accept_cut, engine, master,
+        accept_cut, engine, master, overwrite,
     )  # fmt: skip
     raise typer.Exit(run(data, bundle, out, rules, site, options, as_json=as_json))
 
@@ -397,7 +410,7 @@ def replay(
     every: Every = None,
     window: Window = None,
     horizon: Horizon = None,
-    horizon_from: HorizonFrom = "decision",
+    horizon_from: HorizonFrom = None,
     tolerance: Tolerance = None,
     data_until: DataUntil = None,
     by: By = None,
@@ -412,6 +425,7 @@ def replay(
     max_damaged: MaxDamaged = 0.01,
     complete: Complete = None,
     accept_cut: AcceptCut = False,
+    overwrite: Overwrite = False,
     rules: Rules = None,
     site: Settings = None,
     as_json: AsJson = False,
@@ -427,7 +441,7 @@ def replay(
     options = Options(
         classes or [], types or [], instant, offset, first, last, every, window, horizon,
         horizon_from, tolerance, data_until, recheck, seed, jobs, max_damaged, complete or [],
-        accept_cut, engine, master,
+        accept_cut, engine, master, overwrite,
     )  # fmt: skip
     figures = FigureSettings(
         least_effective_n=least_n, smallest_cell=small_cell, subgroups=tuple(by or ()),

@@ -1,10 +1,14 @@
 """``history``: what was known about each patient, variable by variable."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cds_adapters.cli.output import FINE, print_json, table
+from cds_adapters.cli.output import FINE, USAGE, complain, print_json, table
 from cds_adapters.cli.patients import asked, identity
+from cds_adapters.withheld import withheld
+from cds_engine.estimate.near_names import did_you_mean
+from cds_engine.history.event import Record
 from cds_engine.history.value import Finding, History, Known
 from cds_engine.vocabulary.time import iso
 from cds_engine.vocabulary.value import value_text
@@ -18,22 +22,44 @@ def run(
     as_of: str | None,
     settings: Path | None,
     *,
+    without: Sequence[str] = (),
     as_json: bool,
 ) -> int:
-    """Print the history of every patient asked for."""
+    """Print the history of every patient asked for, ``without`` the source records named."""
     question = asked(address, rules, records, chosen, as_of, settings)
     kinds = question.regime.bundle.kinds
-    for patient, record in question.patients():
+    patients: Iterable[tuple[str, Record]] = question.patients()
+    if without:
+        patients = list(patients)
+        if unmet := _unmet(without, patients):
+            complain(unmet)
+            return USAGE
+    for patient, whole in patients:
+        record, left_out = withheld(whole, without)
         found = question.regime.history(record, question.as_of)
         units = {name: kinds[name].unit for name in found.findings}
         if as_json:
+            told = {"without": list(left_out)} if without else {}
             print_json({"patient": patient, "bundle": identity(question),
-                        **as_data(found, units)})  # fmt: skip
+                        **as_data(found, units), **told})  # fmt: skip
         else:
             rows = [_row(name, f, units[name]) for name, f in found.findings.items()]
             title = f"{patient} as of {iso(found.as_of)}"
+            title += f" without {', '.join(left_out)}" if left_out else ""
             table(title, ["variable", "value", "time", "sources", "note"], rows)
     return FINE
+
+
+def _unmet(without: Sequence[str], patients: Iterable[tuple[str, Record]]) -> str:
+    """Return the words on what is in nobody's record; empty where all is in somebody's."""
+    held = {event.source for _, record in patients for event in record.events}
+    lines = [
+        f"--without: no record of these patients is `{name}`"
+        + (did_you_mean(name, sorted(held)) or "; name it as `sources` does, type and id")
+        for name in without
+        if name not in held
+    ]
+    return "\n".join(lines)
 
 
 def as_data(history: History, units: dict[str, str]) -> dict[str, Any]:

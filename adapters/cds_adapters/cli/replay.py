@@ -8,6 +8,7 @@ from cds_adapters.bulk.run import ReplayResult
 from cds_adapters.cli.output import say
 from cds_adapters.cli.replaying import Options
 from cds_adapters.cli.replaying import run as run_replay
+from cds_adapters.cli.usage import ADJUST_FOR, BY
 
 if TYPE_CHECKING:
     from cds_engine.replay.figures.settings import FigureSettings
@@ -37,4 +38,7 @@ def run(
             for line in told.lines:
                 say(line)
 
-    return run_replay(data, addresses, out, rules, settings, options, as_json=as_json, after=answer)
+    named = {BY: figures.subgroups, ADJUST_FOR: figures.adjust_for or ()}
+    return run_replay(
+        data, addresses, out, rules, settings, options, as_json=as_json, named=named, after=answer
+    )

@@ -6,7 +6,7 @@ A service shows it, so it does without pandas. Its groups are those of
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,12 +15,11 @@ import numpy as np
 
 from cds_adapters.report.numbers import count, percent
 from cds_engine.bundle.model import RuleBundle
-from cds_engine.replay.figures.cells import held_back
-from cds_engine.replay.figures.flips import said
+from cds_engine.replay.figures.cells import Cell, held_back, held_in_table
+from cds_engine.replay.figures.flips import pairs_said
 
 Rows = Mapping[str, Sequence[Any]]
 Pair = tuple[str, str]
-Cell = tuple[int, int]
 HELD = "held back"
 STAGE = "Stage"
 ANY = "any flip"
@@ -165,43 +164,10 @@ def flip_tables(
         stages: name -> title.
         smallest: fewer patients than this are held back, and what would tell of them.
     """
-    columns = [rows[f"{side}.{what}"] for side in ("decision", "against")
-               for what in ("outcome", "action")]  # fmt: skip
-    pairs = [(said(a, b), said(c, d)) for a, b, c, d in zip(*columns, strict=True)]
+    pairs = list(pairs_said(rows))
     patients = rows["key.patient"]
     whole = _table(_by_stage(rows, stages), patients, pairs, smallest)
     return [whole, *(_table(part, patients, pairs, smallest) for part in parts)]
-
-
-def held_in_table(people: Sequence[Sequence[int]], smallest: int) -> frozenset[Cell]:
-    """Return the cells to hold back where the totals of rows and of columns are told.
-
-    In every line that holds a cell back there are two at least, and no fewer than ``smallest``
-    patients in them together, as far as the line has as many.
-
-    >>> sorted(held_in_table([[3, 40], [25, 60]], 10))
-    [(0, 0), (0, 1), (1, 0), (1, 1)]
-    """
-    wide = range(len(people[0])) if people else range(0)
-    lines = [[(g, p) for p in wide] for g in range(len(people))]
-    lines += [[(g, p) for g in range(len(people))] for p in wide]
-    held = {cell for line in lines for cell in line if 0 < people[cell[0]][cell[1]] < smallest}
-    # a cell that is held back for its row bares another in its column, and so on
-    while more := [cell for line in lines for cell in _lacking(line, held, people, smallest)]:
-        held |= {more[0]}
-    return frozenset(held)
-
-
-def _lacking(
-    line: Sequence[Cell], held: set[Cell], people: Sequence[Sequence[int]], smallest: int
-) -> Iterator[Cell]:
-    mine = [cell for cell in line if cell in held]
-    if not mine or (len(mine) > 1 and sum(people[g][p] for g, p in mine) >= smallest):
-        return
-    # zeros tell of nobody, and are held back last
-    rest = [(people[g][p] == 0, people[g][p], (g, p)) for g, p in line if (g, p) not in held]
-    if rest:
-        yield min(rest)[2]
 
 
 def _by_stage(rows: Rows, stages: Mapping[str, str]) -> Parted:
@@ -232,7 +198,7 @@ def _table(
     counts = [[people(cells.get((g, p), ())) for p in range(wide)] for g in range(high)]
     whole = Counter(group)
     few = held_back([people(_both(cells, g, range(wide))) for g in range(high)], smallest)
-    held = held_in_table(counts, smallest) | {(g, p) for g in few for p in range(wide)}
+    held = _held(counts, few, smallest)
 
     def row(g: int, pair: Pair | None, which: Sequence[int], *, hide: bool) -> FlipRow:
         places = tuple(_both(cells, g, which))
@@ -254,6 +220,16 @@ def _table(
             told.insert(0, row(g, None, range(wide - 1), hide=(g, wide - 1) in held))
         groups.append(FlipGroup(part.names[g], HELD if g in few else count(whole[g]), tuple(told)))
     return FlipTable(part.by, tuple(groups))
+
+
+def _held(counts: Sequence[Sequence[int]], few: frozenset[int], smallest: int) -> frozenset[Cell]:
+    """Return the cells to hold back; of the groups of few only their sums can be worked out."""
+    kept = [g for g in range(len(counts)) if g not in few]
+    rows = [list(counts[g]) for g in kept]
+    if few:
+        rows.append([sum(counts[g][p] for g in few) for p in range(len(counts[0]))])
+    held = {(kept[g], p) for g, p in held_in_table(rows, smallest) if g < len(kept)}
+    return frozenset(held | {(g, p) for g in few for p in range(len(counts[0]))})
 
 
 def _both(cells: Mapping[Cell, Sequence[int]], g: int, which: Iterable[int]) -> list[int]:

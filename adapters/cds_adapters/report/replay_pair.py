@@ -1,11 +1,12 @@
 """Two replays side by side: the decisions that both made, and where their versions differ."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cds_adapters.report.numbers import count, interval, number
 from cds_adapters.report.page import page
+from cds_adapters.report.replay_apart import differing, why_apart
 from cds_adapters.report.replay_charts import flips_chart
 from cds_adapters.report.replay_groups import (
     ANY,
@@ -15,14 +16,17 @@ from cds_adapters.report.replay_groups import (
     flip_tables,
     row_link,
 )
-from cds_adapters.report.replay_page import LISTED, OTHER, Trail
-from cds_engine.replay.figures.flips import flips
+from cds_adapters.report.replay_page import KINDS, LISTED, OTHER, Trail
+from cds_engine.replay.figures.flips import flips, in_words
 
 Figures = Mapping[str, Any]
 Rows = Mapping[str, Sequence[Any]]
 Run = tuple[Figures, Rows]
 KEYS = ("key.patient", "key.encounter", "key.as_of")
-COLUMNS = (*KEYS, "decision.outcome", "decision.action", "decision.stage")
+SAID = ("outcome", "action", "stage")
+COLUMNS = (*KEYS, *(f"decision.{what}" for what in SAID))
+VERSION, AGAINST = "version", "against"
+"""Which version of a run is meant: the one that was replayed, or the one set against it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,22 @@ class Joined:
         rows: ``COLUMNS``, and the second run's as ``against.*``; instants as text.
         places: where each stands in the table of the first run, and of the second.
         alone: how many decisions only the one made, and only the other.
+        apart: the keys of all decisions of the one, and of the other.
     """
 
     rows: dict[str, list[Any]]
     places: tuple[list[int], list[int]]
     alone: tuple[int, int]
+    apart: tuple[Rows, Rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One version of a run that can be looked at: its words in an address, and its name."""
+
+    value: str
+    identity: str
+    chosen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +64,46 @@ class PairLinks:
             is none.
         address: this page's address with what is asked for.
         swapped: the page with the runs the other way round.
+        here: this page's address without anything asked for.
+        asked: which versions this page's address asks for, to be kept by its forms.
         trail: the pages above it.
+        versions: of each run, those that it replayed.
     """
 
     patient: Callable[[str, str], str] | None
     address: Callable[..., str]
     swapped: str
+    here: str
     trail: Trail = ()
+    asked: Mapping[str, str] = field(default_factory=dict)
+    versions: tuple[Sequence[Choice], Sequence[Choice]] = ((), ())
+
+
+def of_version(figures: Figures, which: str) -> Figures:
+    """Return the figures of a run as those of one of its versions, see ``VERSION``.
+
+    ``own`` is the version that was replayed: variables and outcome of the run are always its.
+    """
+    bundle = figures["against"] if which == AGAINST else figures["bundle"]
+    return {**figures, "bundle": bundle, "which": which, "own": figures["bundle"]}
+
+
+def columns_of(which: str) -> tuple[str, ...]:
+    """Return the columns of a run's table that tell what one of its versions said."""
+    side = "against" if which == AGAINST else "decision"
+    return (*KEYS, *(f"{side}.{what}" for what in SAID))
+
+
+def as_decided(rows: Rows, which: str) -> Rows:
+    """Return ``columns_of`` by the names that ``joined`` knows."""
+    return dict(zip(COLUMNS, (rows[name] for name in columns_of(which)), strict=True))
+
+
+def choices(figures: Figures, which: str) -> list[Choice]:
+    """Return the versions of a run, of which one is looked at."""
+    held = [(VERSION, figures["bundle"])]
+    held += [(AGAINST, figures["against"])] if figures["against"] else []
+    return [Choice(name, bundle["identity"], name == which) for name, bundle in held]
 
 
 def joined(one: Rows, other: Rows) -> Joined:
@@ -64,10 +112,11 @@ def joined(one: Rows, other: Rows) -> Joined:
     found = [(at, where[key]) for at, key in enumerate(_keys(one)) if key in where]
     rows = {name: [one[name][at] for at, _ in found] for name in COLUMNS}
     rows["key.as_of"] = [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in rows["key.as_of"]]
-    for what in ("outcome", "action", "stage"):
+    for what in SAID:
         rows[f"against.{what}"] = [other[f"decision.{what}"][at] for _, at in found]
     alone = (len(one["key.patient"]) - len(found), len(other["key.patient"]) - len(found))
-    return Joined(rows, ([a for a, _ in found], [b for _, b in found]), alone)
+    places = ([a for a, _ in found], [b for _, b in found])
+    return Joined(rows, places, alone, (one, other))
 
 
 def stages_of(one: Figures, other: Figures, order: Sequence[str] = ()) -> dict[str, str]:
@@ -108,7 +157,7 @@ def pair_page(
 
     Args:
         names: what the runs are called.
-        runs: their figures.
+        runs: their figures, ``of_version`` that is looked at.
         found: the decisions that both made.
         tables: their flips by stage and subgroup.
         links: where the page leads to.
@@ -118,18 +167,35 @@ def pair_page(
     one, other = runs
     labels = one["bundle"]["actions"] | other["bundle"]["actions"] | OTHER
     rows = found.rows if only is None else _some(found.rows, only.places)
-    told = flips(found.rows, listed=0)
+    choices = (_with_choice(one), _with_choice(other))
+    told = flips(found.rows, listed=0, choices=choices)
     return page(
-        "replay_pair.html", names=names, runs=runs, alone=found.alone, labels=labels,
+        "replay_pair.html", names=names, runs=runs, alone=found.alone,
+        word=lambda one: in_words(one, labels), kinds=KINDS,
         stages=stages_of(*runs), same=one["run"].get("data") == other["run"].get("data"),
+        differing=differing(one, other), versions=links.versions, heads=heads(names, runs),
+        apart="" if told["decisions"] else why_apart(*found.apart, runs),
         told=told, chart=flips_chart(told, labels) if told["decisions"] else None,
-        tables=tables, any=ANY, by=by, only=only, variables=one["bundle"]["variables"],
-        one_by_one=flips(rows, listed=LISTED),
+        tables=tables, any=ANY, by=by, only=only, variables=one["own"]["variables"],
+        one_by_one=flips(rows, listed=LISTED, choices=choices),
         smallest=max(run["settings"]["smallest_cell"] for run in runs),
         values=[_values(name, run) for name, run in zip(names, runs, strict=True)],
         count=count, link=links.patient or (lambda _patient, _as_of: ""), links=links,
         to_row=row_link(links.address, by), trail=links.trail,
     )  # fmt: skip
+
+
+def heads(names: tuple[str, str], runs: tuple[Figures, Figures]) -> list[str]:
+    """Return by what the two are told apart: their runs, or within one run their versions."""
+    if names[0] != names[1]:
+        return list(names)
+    return [run["bundle"]["identity"] for run in runs]
+
+
+def _with_choice(figures: Figures) -> frozenset[str]:
+    return frozenset(
+        one["stage"] for one in figures["concordance"] if one["stage"] and one["choice"]
+    )
 
 
 def _some(rows: Rows, places: Sequence[int]) -> dict[str, list[Any]]:
@@ -143,7 +209,8 @@ def _keys(rows: Rows) -> list[tuple[Any, ...]]:
 def _values(name: str, figures: Figures) -> tuple[str, ...]:
     """Return what a run says of its version's value and of its difference from usual care."""
     value = figures["value"]
-    said = next((one for one in value["regimes"] if one["key"] == "version"), None)
+    which = figures["which"]
+    said = next((one for one in value["regimes"] if one["key"] == which), None)
     if said is None or said["refused"]:
         why = value["refused"] or (said or {}).get("refused") or "no value"
         return (name, figures["bundle"]["identity"], f"refused: {why}", "", "")

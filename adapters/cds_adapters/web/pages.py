@@ -34,6 +34,8 @@ from cds_engine.vocabulary.time import Instant
 
 HOOKS = tuple(hook.name for hook in SERVED)
 RECENT = 25
+LISTED = 50
+"""How many patients are listed by their ids."""
 
 
 class AuditReader(Protocol):
@@ -57,6 +59,9 @@ class PatientReader(Protocol):
 
     def find(self, patient: str, /) -> Record | None:
         """Return a patient's record; None if there is none."""
+
+    def names(self) -> Sequence[str]:
+        """Return the ids of all patients, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,7 @@ def add_pages(app: FastAPI, pages: Pages) -> None:
     routes.get("/try/{regime}/{version}", shown.try_out)
     routes.get("/decisions/{id}", shown.decision)
     routes.post("/decisions/{id}/evaluate", shown.evaluate, check_form)
+    routes.get("/patients", shown.patients)
     routes.get("/patients/{id}", shown.patient)
     ReplayPages(
         pages.replays, shown.render, pages.shelf.by_digest, patients=pages.patients is not None
@@ -106,7 +112,7 @@ class _Shown:
 
     def __init__(self, pages: Pages) -> None:
         self.pages = pages
-        self.render = Renderer(pages.site)
+        self.render = Renderer(pages.site, patients_shown=pages.patients is not None)
 
     def index(self, _request: Request) -> Response:
         shelf, audit = self.pages.shelf, self.pages.audit
@@ -187,6 +193,15 @@ class _Shown:
             )
         return self.render.page("evaluate.html", record=record, again=again)
 
+    def patients(self, request: Request) -> Response:
+        """Ask for a patient's id, or go to the page of the one that was asked for."""
+        wanted = request.query_params.get("id", "").strip()
+        if wanted and self.pages.patients is not None:
+            target = self.render.url("patients", wanted)
+            return RedirectResponse(target, 303, {**SECURITY_HEADERS, "Cache-Control": "no-store"})
+        names = self.pages.patients.names() if self.pages.patients else None
+        return self.render.page("patients.html", names=names, listed=LISTED)
+
     def patient(self, request: Request) -> Response:
         record = self.rewound(request.path_params["id"])
         wish = read_wish(request.query_params, self.pages.clock())
@@ -232,7 +247,7 @@ class _Shown:
                 404,
                 "There is no such patient",
                 "The folder of records holds nothing about a patient with this id.",
-                "Check that the id is that of the Patient resource.",
+                "Check that the id is that of the Patient resource. Some are listed at /patients.",
             )
         return record
 

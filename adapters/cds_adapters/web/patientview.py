@@ -1,13 +1,14 @@
 """The rewind page: what was known about a patient at an instant, and what regimes said on it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from starlette.datastructures import QueryParams
 
 from cds_adapters.clock import InstantError, parse_instant
 from cds_adapters.web.account import Account, account
 from cds_adapters.web.words import GAPS, Calendar
+from cds_adapters.withheld import withheld
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.decide.decision import Decision
 from cds_engine.decide.regime import Regime
@@ -19,6 +20,7 @@ from cds_engine.vocabulary.units import unit_words
 from cds_engine.vocabulary.value import value_text
 
 _EVER: Instant = 2**62
+NOT_IN_FORCE = frozenset({"not-yet-effective", "expired-bundle"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +145,7 @@ def patient_view(
         wish: what the address asks for.
         calendar: writes instants.
     """
-    held = frozenset(wish.without) & {event.source for event in record.events}
-    record = replace(record, events=tuple(e for e in record.events if e.source not in held))
+    record, without = withheld(record, wish.without)
     told = [(regime, *regime.decide(record, wish.as_of)) for regime in regimes]
     names = _names([regime.bundle for regime in regimes])
     chosen = _chosen([decision for _, _, decision in told], names, wish.regime)
@@ -175,7 +176,7 @@ def patient_view(
         rows=tuple(_rows(told[chosen][0].bundle, history, calendar)),
         set_aside=history.set_aside,
         deceased=history.deceased,
-        without=tuple(sorted(held)),
+        without=without,
     )
 
 
@@ -190,8 +191,16 @@ def _chosen(decisions: Sequence[Decision], names: Sequence[str], wanted: str) ->
     for name in (wanted, wanted.partition("@")[0]):
         if name in names:
             return names.index(name)
-    applying = [n for n, d in enumerate(decisions) if d.outcome != "not_applicable"]
-    return applying[0] if applying else 0
+    return min(range(len(decisions)), key=lambda n: (_apart(decisions[n]), n))
+
+
+def _apart(decision: Decision) -> int:
+    """Return how far a regime is from having a word on the patient: 0 where it is at a stage."""
+    if decision.stage is not None:
+        return 0
+    if decision.outcome == "not_applicable":
+        return 3
+    return 2 if any(reason.code in NOT_IN_FORCE for reason in decision.reasons) else 1
 
 
 def _stop(at: Instant, wish: Wish, calendar: Calendar) -> Stop:

@@ -33,7 +33,7 @@ SECURITY_HEADERS = {
 class Renderer:
     """Turns a template and its values into a response."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, *, patients_shown: bool = False) -> None:
         self.site = site
         self.calendar = Calendar(site.time_zone)
         self._prefix = urlsplit(site.public_url).path.rstrip("/")
@@ -57,6 +57,7 @@ class Renderer:
             "style_url": self.url("static", "style.css", v=self.static_tag("style.css")),
             "icon_url": self.url("static", "icon.svg", v=self.static_tag("icon.svg")),
             "watermark": self._watermark(),
+            "patients_shown": patients_shown,
             "engine": __version__,
             "semantics": SEMANTICS_VERSION,
             "OUTCOMES": OUTCOMES,

@@ -2,13 +2,16 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from cds_adapters.report.numbers import with_interval
+from cds_adapters.report.replay_apart import horizon_words, instant_words, short_digest
 from cds_adapters.web.errors import PageError
+from cds_engine.vocabulary.units import unit_words
 
 Figures = Mapping[str, Any]
 FIGURES, DECISIONS = "figures.json", "decisions.parquet"
@@ -33,7 +36,11 @@ class RunRow:
     Attributes:
         decisions, patients: how many rows its table has, and of how many patients.
         until: when the records ended that were replayed, as ISO text; empty if it is not told.
-        data: the digest of the data.
+        data: the beginning of the digest of the data.
+        instant: when it decided, in words.
+        horizon: when the outcome was measured, and from what on that is counted.
+        value: what its version is worth, and between which ends; empty where a value is refused.
+        warnings: how many it was written with.
         fault: why nothing can be said of it; empty where something can.
     """
 
@@ -44,6 +51,10 @@ class RunRow:
     patients: int = 0
     until: str = ""
     data: str = ""
+    instant: str = ""
+    horizon: tuple[str, str] = ("", "")
+    value: tuple[str, str] = ("", "")
+    warnings: int = 0
     fault: str = ""
 
 
@@ -85,10 +96,16 @@ class ReplayFolder:
         return folder.parent == self.path.resolve() and (folder / FIGURES).is_file()
 
 
-def pairs_of(rows: Sequence[RunRow]) -> list[tuple[RunRow, list[RunRow]]]:
-    """Return every pair of runs that can be read once: a run, and those after it in the list."""
-    sound = [row for row in rows if not row.fault]
-    return [(row, sound[at + 1 :]) for at, row in enumerate(sound[:-1])]
+def why_no_pair(sound: Mapping[str, RunRow], one: str, other: str) -> str:
+    """Return why two runs cannot be set side by side; empty where they can.
+
+    A run can stand beside itself where it replayed two versions.
+    """
+    if one not in sound or other not in sound:
+        return "It takes two runs: choose one as the first and one as the second."
+    if one == other and sound[one].against is None:
+        return f"{one} was chosen twice, and it replayed one version only: choose another run."
+    return ""
 
 
 def figures_in(path: Path) -> Figures:
@@ -124,15 +141,29 @@ def _row(path: Path, _changed: int, _size: int) -> RunRow:
     except PageError as error:
         return RunRow(path.name, fault=error.text)
     run, whole = figures["run"], figures["funnel"][0]
+    settings = run.get("settings", {})
     return RunRow(
         path.name,
         _version(figures["bundle"]),
         _version(figures["against"]) if figures["against"] else None,
         whole["decisions"],
         whole["patients"],
-        run.get("settings", {}).get("data_until") or "",
-        run.get("data") or "",
+        settings.get("data_until") or "",
+        short_digest(run.get("data") or ""),
+        instant_words(settings),
+        horizon_words(figures),
+        _value(figures),
+        len(run.get("warnings", ())),
     )
+
+
+def _value(figures: Figures) -> tuple[str, str]:
+    regimes = figures["value"]["regimes"]
+    said = next((one for one in regimes if one["key"] == "version" and not one["refused"]), None)
+    if said is None:
+        return "", ""
+    told, unit = said["robust"], unit_words(figures["bundle"]["aim"].get("unit") or "")
+    return with_interval(told["estimate"], told["low"], told["high"], unit)
 
 
 def _version(told: Figures) -> Version:

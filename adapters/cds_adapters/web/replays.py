@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from cds_adapters.web.errors import PageError
 from cds_adapters.web.render import SECURITY_HEADERS, Renderer
@@ -22,8 +22,8 @@ from cds_adapters.web.replayfolder import (
     ReplayFolder,
     Version,
     figures_in,
-    pairs_of,
     stamp,
+    why_no_pair,
 )
 from cds_adapters.web.serve import PageRoutes
 from cds_engine.bundle.model import RuleBundle
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from cds_adapters.report.replay_pair import Joined
 
 NEEDED = ("matplotlib", "pyarrow")
+UNKEPT = {"Cache-Control": "no-store"}
 BY, WITHHELD = "by", "key.withheld"
+SIDES = ("a", "b")
+"""Which version of the first run, and of the second, is asked for by."""
 Trail = tuple[tuple[str, str], ...]
 FindBundle = Callable[[str], RuleBundle | None]
 """Digest -> the rule bundle, if the service has read it."""
@@ -89,14 +92,25 @@ class ReplayPages:
             )
         return self._folder
 
-    def index(self, _request: Request) -> Response:
-        """List the runs and the pairs of them; say what to do where there are none."""
+    def index(self, request: Request) -> Response:
+        """List the runs, of which two can be chosen; say what to do where there are none."""
         rows = [] if self._folder is None else self._folder.rows()
+        chosen = [request.query_params.get(name, "") for name in ("one", "other")]
+        problem = ""
+        if any(chosen):
+            sound = {row.name: row for row in rows if not row.fault}
+            problem = why_no_pair(sound, *chosen)
+            if not problem:
+                target = self.render.url("replays", chosen[0], "vs", chosen[1])
+                return RedirectResponse(target, 303, {**SECURITY_HEADERS, **UNKEPT})
         return self.render.page(
             "replays.html",
+            400 if problem else 200,
             configured=self._folder is not None,
             rows=rows,
-            pairs=pairs_of(rows),
+            sound=[row.name for row in rows if not row.fault],
+            chosen=chosen,
+            problem=problem,
             patients=self.patients,
             address=self._version,
         )
@@ -113,13 +127,15 @@ class ReplayPages:
         _need()
         from cds_adapters.report import replay_groups, replay_pair  # noqa: PLC0415 - draw
 
-        one, other = (figures_in(path) for path in paths)
         asked = {name: text for name, text in request.query_params.items() if text}
         by = asked.pop(BY, "")
-        found = replay_pair.joined(*(_columns(path, replay_pair.COLUMNS) for path in paths))
-        bundles = [self.bundle(run["bundle"]["digest"]) for run in (one, other)]
-        parts = _parts((one, other), bundles, paths, found, by)
-        order = [stage.name for bundle in bundles if bundle for stage in bundle.stages]
+        runs = figures_in(paths[0]), figures_in(paths[1])
+        which = _which(runs, asked, same=paths[0] == paths[1])
+        one, other = (replay_pair.of_version(*side) for side in zip(runs, which, strict=True))
+        found = replay_pair.joined(*(_decided(*side) for side in zip(paths, which, strict=True)))
+        parts = _parts(runs, [self._read(run) for run in runs], paths, found, by)
+        bundles = filter(None, map(self._read, (one, other)))
+        order = [stage.name for bundle in bundles for stage in bundle.stages]
         tables = replay_pair.pair_tables(found, (one, other), parts, order)
         only = replay_groups.find_row(tables, asked) if asked else None
         if asked and only is None:
@@ -132,17 +148,29 @@ class ReplayPages:
             )
         names = (paths[0].name, paths[1].name)
         trail = self._trail(*names)
+        kept, swapped = _asking(*which), _asking(*reversed(which))
+        address = partial(self.render.url, "replays", names[0], "vs", names[1])
         links = replay_pair.PairLinks(
             patient=_link(self.render, one, paths[0]) if self.patients else None,
-            address=partial(self.render.url, "replays", names[0], "vs", names[1]),
-            swapped=self.render.url("replays", names[1], "vs", names[0]),
+            address=partial(address, **kept),
+            swapped=self.render.url("replays", names[1], "vs", names[0], **swapped),
+            here=address(),
             trail=trail,
+            asked=kept,
+            versions=(
+                replay_pair.choices(runs[0], which[0]),
+                replay_pair.choices(runs[1], which[1]),
+            ),
         )
         return _answer(
             replay_pair.pair_page(names, (one, other), found, tables, links, by=by, only=only)
         )
 
+    def _read(self, figures: Figures) -> RuleBundle | None:
+        return self.bundle(figures["bundle"]["digest"])
+
     def _trail(self, *runs: str) -> Trail:
+        runs = tuple(dict.fromkeys(runs))
         above = (("cds-engine", self.render.url()), ("Replays", self.render.url("replays")))
         return (*above, *((name, self.render.url("replays", name)) for name in runs))
 
@@ -151,6 +179,39 @@ class ReplayPages:
         if self.bundle(version.digest) is None:
             return ""
         return self.render.url("regimes", version.regime, version.version)
+
+
+def _which(runs: tuple[Figures, Figures], asked: dict[str, str], *, same: bool) -> list[str]:
+    """Take out of what is asked for which version of each run is meant.
+
+    A run beside itself is its two versions, unless it is said otherwise.
+    """
+    from cds_adapters.report.replay_pair import AGAINST, VERSION  # noqa: PLC0415 - draws
+
+    found = []
+    for side, run in zip(SIDES, runs, strict=True):
+        usual = AGAINST if same and side == SIDES[1] and run["against"] else VERSION
+        which = asked.pop(side, usual)
+        if which not in (VERSION, AGAINST) or (which == AGAINST and not run["against"]):
+            raise PageError(
+                404,
+                "There is no such version of the run",
+                "The address names a version that this run did not replay.",
+                "Start from the page of the pair, which lists the versions of each run.",
+            )
+        found.append(which)
+    return found
+
+
+def _asking(one: str, other: str) -> dict[str, str]:
+    """Return by what an address names the versions."""
+    return {} if one == other == "version" else dict(zip(SIDES, (one, other), strict=True))
+
+
+def _decided(path: Path, which: str) -> Mapping[str, Sequence[Any]]:
+    from cds_adapters.report import replay_pair  # noqa: PLC0415 - draws
+
+    return replay_pair.as_decided(_columns(path, replay_pair.columns_of(which)), which)
 
 
 @lru_cache(maxsize=8)
@@ -243,5 +304,5 @@ def _answer(text: str) -> Response:
 
     policy = SECURITY_HEADERS["Content-Security-Policy"]
     own = policy.replace("style-src 'self'", f"style-src {style_source()}")
-    headers = {**SECURITY_HEADERS, "Content-Security-Policy": own, "Cache-Control": "no-store"}
+    headers = {**SECURITY_HEADERS, "Content-Security-Policy": own, **UNKEPT}
     return HTMLResponse(text, headers=headers)

@@ -251,6 +251,28 @@ def test_history_at_an_earlier_instant_knows_less(records: Path) -> None:
     assert early["variables"]["sbp"]["missing"] == "absent"
 
 
+def test_history_leaves_out_what_a_replay_withholds(records: Path) -> None:
+    arguments = ["--records", records, "--patient", "htn-uncontrolled-0", "--as-of", AS_OF]
+    whole = run("history", REGIME, *arguments, "--json").document
+    [source] = {one["source"] for one in whole["variables"]["step"]["sources"]}
+    rest = run("history", REGIME, *arguments, "--without", source, "--json").document
+    assert (whole["variables"]["step"]["value"], rest["variables"]["step"]["value"]) == (
+        "lifestyle", "none",
+    )  # fmt: skip
+    assert (rest["without"], "without" in whole) == ([source], False)
+    plain = run("history", REGIME, *arguments, "--without", source)
+    assert f"as of {AS_OF} without {source}" in plain.out
+    said = " ".join(run("history", "--help").out.split())
+    assert "a replay leaves out what the visit itself ordered" in said
+
+
+def test_a_record_to_leave_out_that_nobody_has_is_named(records: Path) -> None:
+    arguments = ["--records", records, "--patient", "htn-uncontrolled-0", "--as-of", AS_OF]
+    said = run("history", REGIME, *arguments, "--without", "Nothing/1")
+    assert (said.code, said.out) == (2, "")
+    assert "--without: no record of these patients is `Nothing/1`" in said.err
+
+
 # --- simulate ---------------------------------------------------------------------------------
 
 

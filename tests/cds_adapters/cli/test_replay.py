@@ -17,6 +17,7 @@ from cds_adapters.storage.shelf import shipped_rules
 
 REGIME = "hypertension-stepped-care"
 FOLDER = shipped_rules() / REGIME / "1.0.0"
+SCHEDULE = ["--first", "2025-01-01T00:00:00Z", "--last", "2025-06-01T00:00:00Z", "--every", "P1M"]
 OTHER = shipped_rules() / "hypertension-fixed-protocol" / "1.0.0"
 
 
@@ -105,23 +106,59 @@ def test_two_processes_give_the_bytes_of_one(data: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nowhere"], "nowhere does not exist; pass a folder of .ndjson files"),
         ([".", "--window", "30"], "--window: '30' is not a duration; write it as P30D"),
         ([".", "--instant", "middle"], "--instant is 'middle'; say start or end"),
         ([".", "--horizon-from", "birth"], "--horizon-from is 'birth'; say decision or start"),
-        ([".", "--data-until", "soon"], "'soon' is no instant; write it with date, time"),
+        ([".", "--data-until", "soon"], "--data-until: 'soon' is no instant; write it with date"),
+        ([".", "--first", "2024-01-01"], "--first: '2024-01-01' has no offset, so it could mean"),
         ([".", "--every", "P1M"], "a schedule of decision points needs its first instant"),
         ([".", "--recheck", "2"], "the share to check again is 2.0; give one from 0 to 1"),
+        (
+            [".", "--instant", "end", *SCHEDULE],
+            "--instant end means nothing beside --first, --last, --every: the instants of a",
+        ),
+        ([".", "--class", "AMB", "--every", "P1M"], "--class means nothing beside --every"),
+        ([".", "--type", "nosuch|1"], "--type: 'nosuch|1' names no known system; use one of"),
+        ([".", "--complete", "Foo"], "--complete: FHIR R4 has no resource type `Foo`; write it"),
+        (
+            [".", "--complete", "Observations"],
+            "no resource type `Observations`; did you mean `Observation`",
+        ),
+        ([".", "--master", "local"], "--master is Spark's; say --engine spark with it"),
     ],
 )
-def test_what_makes_no_sense_is_said_with_the_cure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+def test_what_makes_no_sense_is_said_with_the_cure_before_any_data_is_read(
+    tmp_path: Path, arguments: list[str], words: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    said = run("cohort", *arguments, "--bundle", FOLDER, "--out", tmp_path / "out")
-    assert said.code == 3
+    said = run("cohort", "nowhere", *arguments[1:], "--bundle", FOLDER, "--out", tmp_path / "out")
+    assert (said.code, said.out) == (2, "")
     assert words in said.err
-    assert "Traceback" not in said.err
+    assert said.err.count("cds-engine: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--by", "potasium"], ["--by: no variable `potasium`; did you mean `potassium`"]),
+        (["--adjust-for", "potasium"], ["--adjust-for: no variable `potasium`; did you mean"]),
+        (["--by", "qqq"], [f"--by: no variable `qqq`; {REGIME}@1.0.0 has age, sex, "]),
+        (["--adjust-for", "uncontrolled"], ["`uncontrolled` is derived, and only what is read"]),
+        (["--adjust-for", "agee", "--by", "sbpp"], ["variable `agee`", "variable `sbpp`"]),
+    ],
+)
+def test_a_name_of_no_variable_is_answered_with_the_nearest(
+    tmp_path: Path, arguments: list[str], words: list[str]
+) -> None:
+    said = run("replay", "nowhere", *arguments, "--bundle", FOLDER, "--out", tmp_path / "out")
+    assert (said.code, said.out) == (2, "")
+    assert all(one in said.err for one in words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_that_is_not_there_cannot_be_read(tmp_path: Path) -> None:
+    said = cohort("nowhere", tmp_path / "out")
+    assert said.code == 3
+    assert "nowhere does not exist; pass a folder of .ndjson files" in said.err
 
 
 def test_a_difference_found_by_the_second_check_is_a_finding(
@@ -187,6 +224,30 @@ def test_progress_is_shown_on_a_terminal_with_rate_and_time_left(
     assert "MB/s" in said
     assert "shards, " in said
     assert "left" in said
+
+
+def test_a_restart_says_on_a_terminal_what_it_takes_up(data: Path, tmp_path: Path) -> None:
+    damaged = write(tmp_path / "data", {file.name: file.read_bytes() for file in data.iterdir()})
+    write(damaged, {"Condition.ndjson": (data / "Condition.ndjson").read_text() + "{\n" * 10})
+    assert cohort(damaged, tmp_path / "out").code == 3
+    arguments = ["cohort", str(damaged), "--bundle", str(FOLDER), "--out", str(tmp_path / "out")]
+    said = " ".join(_in_a_terminal([*arguments, *complete(), "--max-damaged", "0.5"]).split())
+    assert "8 of 8 parts read, 0 of 1 shards decided" in said
+
+
+def test_another_replay_is_written_over_only_when_that_is_asked(data: Path, tmp_path: Path) -> None:
+    assert cohort(data, tmp_path / "out").code == 0
+    said = cohort(data, tmp_path / "out", "--instant", "end")
+    assert said.code == 3
+    assert "holds a finished replay of other settings; name another folder, or say" in said.err
+    assert cohort(data, tmp_path / "out", "--instant", "end", "--overwrite").code == 0
+
+
+def test_the_folder_of_the_data_is_no_place_for_answers(data: Path) -> None:
+    said = cohort(data, data / "out")
+    assert said.code == 3
+    assert "so that the next replay would read what this one writes as data" in said.err
+    assert not (data / "out").exists()
 
 
 def test_a_pipe_stays_quiet(data: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from builders.html_pages import Element, read_page
-from builders.replays import RULES, bundles, export
+from builders.replays import RULES, bundles, export, write
 from fakes.web_audit import FakeAudit
 from fastapi import FastAPI
 
@@ -161,6 +161,79 @@ def test_an_older_version_can_be_asked_as_a_replay_of_it_was(folder: Path, tmp_p
         assert ("%401.0.0" in stops[0]) == (len(shown) == 2)
 
 
+def test_opens_with_the_first_regime_that_has_a_word_on_the_patient(app: FastAPI) -> None:
+    root = page(app, as_of=VISIT)
+    rows = next(t for t in root.find("table") if "every regime" in t.words()).find("tr")[1:]
+    assert rows[0].find("td")[0].words() == "Not applicable"
+    stages = {row.find("code")[0].words(): row.find("td")[1].words() for row in rows}
+    at_a_stage = [name for name, stage in stages.items() if len(stage) > 1]
+    assert at_a_stage[0].startswith("hypertension")
+    assert decided_by(root) == at_a_stage[0]
+
+
+def decided_by(root: Element) -> str:
+    [found] = [one for one in root.find("p") if one.words().startswith("Decided by")]
+    return found.find("code")[0].words()
+
+
+def test_a_regime_that_is_not_in_force_is_not_opened_first(folder: Path, tmp_path: Path) -> None:
+    regime = "hypertension-stepped-care"
+    text = (RULES / regime / "1.0.0" / "bundle.yaml").read_text()
+    later = text.replace(f"regime: {regime}", "regime: a-later-one", 1)
+    for name, yaml in (("a-later-one", f"{later}\neffective_from: 2030-01-01\n"), (regime, text)):
+        (tmp_path / name / "1.0.0").mkdir(parents=True)
+        (tmp_path / name / "1.0.0" / "bundle.yaml").write_text(yaml)
+    app = reader(PatientFolder(folder), Shelf(tmp_path))
+    root = page(app, as_of=VISIT)
+    assert "version not yet in force" in root.words()
+    assert decided_by(root) == f"{regime}@1.0.0"
+    assert decided_by(page(app, as_of=VISIT, regime="a-later-one")) == "a-later-one@1.0.0"
+
+
+def test_what_is_withheld_stays_so_when_the_form_is_sent(app: FastAPI, folder: Path) -> None:
+    [(_, record)] = read_records(folder, patient=PATIENT)
+    source = next(event.source for event in record.events if event.kind == "request")
+    root = page(app, as_of="2026-01-01T00:00:00Z", without=source)
+    [held] = [box.attributes for box in root.find("input") if box.attributes["name"] == "without"]
+    assert (held["type"], held["value"]) == ("hidden", source)
+    assert not [box for box in page(app).find("input") if box.attributes["name"] == "without"]
+
+
+def test_patients_are_listed_and_asked_for_by_their_ids(app: FastAPI, folder: Path) -> None:
+    root = read_page(get(app, "/patients").text)
+    names = {name for name, _ in read_records(folder)}
+    assert f"{len(names)} patients are in the folder" in root.words()
+    found = [one for one in root.find("a") if one.attributes["href"].startswith("/patients/")]
+    assert {one.words() for one in found} == names
+    assert get(app, found[0].attributes["href"]).status_code == 200
+    assert "/patients" in links(root).values()
+    assert "/patients" in links(page(app)).values()
+    sent = get(app, "/patients", id=" a/b?c ")
+    assert (sent.status_code, sent.headers["location"]) == (303, "/patients/a%2Fb%3Fc")
+
+
+def test_of_many_patients_the_first_are_listed() -> None:
+    class Many(PatientFolder):
+        def __init__(self) -> None:
+            self.path = Path()
+
+        def names(self) -> tuple[str, ...]:
+            return tuple(f"p{n}" for n in range(1234))
+
+    root = read_page(get(reader(Many()), "/patients").text)
+    found = [one for one in root.find("a") if one.attributes["href"].startswith("/patients/")]
+    assert "1,234 patients are in the folder" in root.words()
+    assert [one.words() for one in found] == [f"p{n}" for n in range(50)]
+
+
+def test_without_a_folder_the_list_says_how_to_name_one() -> None:
+    response = get(reader(None), "/patients")
+    assert response.status_code == 200
+    root = read_page(response.text)
+    assert "Start it with --patients and a folder of FHIR records" in root.words()
+    assert "/patients" not in links(root).values()
+
+
 def test_an_instant_that_is_none_is_said_and_kept_as_typed(app: FastAPI) -> None:
     response = get(app, f"/patients/{PATIENT}", as_of="<b>soon")
     assert response.status_code == 400
@@ -202,6 +275,24 @@ def test_a_folder_of_any_form_is_read_and_one_that_is_not_there_is_refused(tmp_p
     assert found.person.key == PATIENT
     with pytest.raises(FHIRError, match="nowhere does not exist; name the folder"):
         PatientFolder(tmp_path / "nowhere")
+
+
+def test_the_ids_of_every_form_of_folder_are_found(tmp_path: Path, folder: Path) -> None:
+    expected = PatientFolder(folder).names()
+    assert expected == tuple(sorted(name for name, _ in read_records(folder)))
+    assert PatientFolder(bundles(tmp_path / "bundles")).names() == expected
+    mixed = b"".join(file.read_bytes() for file in sorted(folder.iterdir()))
+    write(tmp_path / "mixed", {"all.ndjson.gz": mixed + b'{"resourceType": "Patient", \n'})
+    assert PatientFolder(tmp_path / "mixed").names() == expected
+
+
+def test_the_ids_are_read_again_when_the_folder_changes(tmp_path: Path) -> None:
+    patient = '{"resourceType": "Patient", "id": "p%d"}\n'
+    write(tmp_path, {"Patient.ndjson": patient % 10})
+    patients = PatientFolder(tmp_path)
+    assert patients.names() == ("p10",)
+    write(tmp_path, {"Patient.ndjson": patient % 10 + patient % 9})
+    assert patients.names() == ("p9", "p10")
 
 
 def test_a_record_is_read_once_while_somebody_goes_back_and_forth_in_it(

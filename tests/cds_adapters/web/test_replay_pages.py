@@ -12,11 +12,14 @@ import pytest
 from builders.html_pages import Element, read_page
 from builders.live_service import kept_in, live
 from builders.replay_worlds import REGIME, a_world, intensification, points_of
-from builders.replays import bundle_files, export, run
+from builders.replays import AT_END, bundle_files, export, run
 
+from cds_adapters.clock import parse_instant
 from cds_adapters.report.answers import as_json, write_answers
 from cds_engine.replay.figures.document import figures_of
 from cds_engine.replay.figures.settings import FigureSettings
+from cds_engine.replay.settings import ReplaySettings
+from cds_engine.vocabulary.time import parse_duration
 
 OTHERWISE = defaultdict(str) | {"no advice": "No advice possible",
                                 "not applicable": "Not applicable"}  # fmt: skip
@@ -163,22 +166,64 @@ def test_an_empty_folder_says_how_to_write_a_run(tmp_path: Path) -> None:
 def test_the_start_page_leads_to_the_list_and_the_list_to_runs_and_pairs(
     client: httpx.Client,
 ) -> None:
+    """Two runs are chosen with radio buttons; nothing needs a script."""
     assert "3 replays answer" in client.get("/").text
     assert "/replays" in links(client, "/")
     found = links(client, "/replays")
-    assert {"/replays/first", "/replays/second", "/replays/first/vs/second"} <= set(found)
-    assert not [one for one in found if "damaged" in one or one == "/replays/second/vs/first"]
+    assert {"/replays/first", "/replays/second"} <= set(found)
+    assert not [one for one in found if "damaged" in one or "/vs/" in one]
+    [form] = read_page(client.get("/replays").text).find("form")
+    assert (form.attributes["method"], form.attributes["action"]) == ("get", "/replays")
+    radios = {(one.attributes["name"], one.attributes["value"]) for one in form.find("input")}
+    assert radios == {(side, run) for side in ("one", "other") for run in ("first", "second")}
+    assert [one.words() for one in form.find("button")] == ["Compare"]
+    answer = client.get("/replays", params={"one": "second", "other": "first"})
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/replays/second/vs/first"
     assert "/regimes/hypertension-intensification/1.1.0" in found
 
 
-def test_the_list_says_version_rows_patients_and_until_when_the_data_go(
-    client: httpx.Client,
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        ("first", "", "It takes two runs: choose one as the first and one as the second"),
+        ("first", "damaged", "It takes two runs"),
+        ("first", "../secret", "It takes two runs"),
+        ("first", "first", "first was chosen twice, and it replayed one version only"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_over_the_list(
+    client: httpx.Client, one: str, other: str, words: str
 ) -> None:
-    rows = read_page(client.get("/replays").text).find("table")[0].find("tr")
-    said = {row.children[0].words(): [cell.words() for cell in row.children[1:]] for row in rows}
+    answer = client.get("/replays", params={"one": one, "other": other})
+    assert answer.status_code == 400
+    page = read_page(answer.text)
+    assert words in page.words()
+    chosen = [box.attributes for box in page.find("input") if "checked" in box.attributes]
+    assert {"one": one} == {a["name"]: a["value"] for a in chosen if a["name"] == "one"}
+
+
+def test_the_list_says_of_every_run_what_was_asked_and_what_came_of_it(
+    client: httpx.Client, replays: Path
+) -> None:
+    table = read_page(client.get("/replays").text).find("table")[0]
+    heads, *rows = table.find("tr")
+    assert [cell.words() for cell in heads.children] == [
+        "1st", "2nd", "Run", "Version", "Value", "Instant", "Horizon", "Data", "Patients", "Rows",
+        "Warnings",
+    ]  # fmt: skip
+    said = {row.children[2].words(): [cell.words() for cell in row.children[3:]] for row in rows}
     regime = "hypertension-intensification"
-    assert said["first"] == [f"{regime}@1.0.0", "none", "600", "300", "2025-10-05"]
+    value = json.loads((replays / "first" / "figures.json").read_bytes())["value"]["regimes"][0]
+    worth = said["first"].pop(1)
+    assert worth.startswith(f"{value['robust']['estimate']:.1f}")
+    assert "mmHg" in worth
+    assert said["first"] == [
+        f"{regime}@1.0.0", "start", "P9M from each decision", "1 until 2025-10-05", "300", "600",
+        "0",
+    ]  # fmt: skip
     assert said["second"][0] == f"{regime}@1.1.0"
+    assert "Cannot be shown" in said["damaged"][0]
 
 
 def test_a_list_without_records_of_patients_says_so(tmp_path: Path, replays: Path) -> None:
@@ -274,6 +319,99 @@ def test_without_the_versions_the_page_says_why_it_has_no_subgroups(
         text = client.get("/replays/first/vs/second").text
     assert "has read neither version&#39;s rule bundle" in text
     assert "Flips by stage" in text
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A service with runs of one export, asked otherwise each time."""
+    folder = tmp_path_factory.mktemp("asked")
+    data, runs = export(folder / "data"), folder / "replays"
+    both = (bundle_files(), bundle_files("hypertension-fixed-protocol"))
+    week = ReplaySettings(end=True, window=parse_duration("P7D"))
+    monthly = ReplaySettings(
+        points="schedule", first=parse_instant("2025-01-01T00:00:00Z"),
+        last=parse_instant("2025-03-01T00:00:00Z"), every=parse_duration("P1M"),
+    )  # fmt: skip
+    of_others = ReplaySettings(end=True, classes=("act|EMER",))
+    for name, bundles, settings in (
+        ("end", both[:1], AT_END), ("start", both[:1], ReplaySettings()), ("week", both[:1], week),
+        ("both", both, AT_END), ("monthly", both[:1], monthly), ("none", both[:1], of_others),
+    ):  # fmt: skip
+        run(data, runs / name, bundles=bundles, settings=settings)
+        write_answers(runs / name, bundles, FigureSettings(smallest_cell=1))
+    with live(database=kept_in(folder), replays=runs) as found:
+        yield found
+
+
+def table_of(page: Element, caption: str) -> list[list[str]]:
+    """Return the words of the cells of the table with that caption."""
+    [found] = [one for one in page.find("table") if one.find("caption")[0].words() == caption]
+    return [[cell.words() for cell in row.children] for row in found.find("tr")]
+
+
+def first_of(client: httpx.Client, path: str) -> Element:
+    """Return what a page of a pair says first."""
+    return read_page(client.get(path).text).find("section")[0]
+
+
+def test_what_else_differs_between_two_runs_stands_in_a_table(asked: httpx.Client) -> None:
+    first = first_of(asked, "/replays/end/vs/week")
+    assert table_of(first, "What else differs between the runs") == [
+        ["", "end", "week"], ["How long after it an action counts as taken", "P30D", "P7D"],
+    ]  # fmt: skip
+    assert "problem" in first.attributes["class"]
+    alike = first_of(asked, "/replays/end/vs/both")
+    assert not alike.find("table")
+    assert "the same data and were made with the same settings" in alike.words()
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("start/vs/end", "the first run decided at the start of an encounter and the second at"),
+        ("end/vs/monthly", "The first run decided at encounters, the second at a schedule"),
+        ("end/vs/none", "The second run has no decision at all"),
+    ],
+)
+def test_runs_without_a_decision_in_common_say_why(
+    asked: httpx.Client, path: str, words: str
+) -> None:
+    said = first_of(asked, f"/replays/{path}").words()
+    assert "The runs have no decision in common." in said
+    assert words in said
+
+
+def test_a_run_of_two_versions_enters_by_either(asked: httpx.Client) -> None:
+    care, fixed = "hypertension-stepped-care@1.0.0", "hypertension-fixed-protocol@1.0.0"
+    lead = f"First: the run end, version {care}. Second: the run both, version "
+    page = read_page(asked.get("/replays/end/vs/both").text)
+    assert f"{lead}{care}." in page.words()
+    [choice] = [one for one in page.find("select") if one.attributes["name"] == "b"]
+    assert [one.words() for one in choice.find("option")] == [care, fixed]
+    assert first_of(asked, "/replays/end/vs/both").words().count(" 0 of ") == 1
+    other = asked.get("/replays/end/vs/both?b=against")
+    assert f"{lead}{fixed}." in read_page(other.text).words()
+    assert "First: end" in read_page(other.text).words()
+    [held] = [one.attributes for one in read_page(other.text).find("input")
+              if one.attributes["name"] == "b"]  # fmt: skip
+    assert (held["type"], held["value"]) == ("hidden", "against")
+    rows = [one for one in links(asked, "/replays/end/vs/both?b=against") if "in=" in one]
+    assert rows
+    for address in (rows[0], "/replays/both/vs/end?a=against"):
+        assert asked.get(address).status_code == 200
+    for query in ("a=against", "b=third"):
+        assert asked.get(f"/replays/end/vs/both?{query}").status_code == 404
+
+
+def test_a_run_beside_itself_is_its_two_versions(asked: httpx.Client) -> None:
+    assert asked.get("/replays?one=both&other=both").status_code == 303
+    figures = first_of(asked, "/replays/both/vs/both")
+    assert (
+        first_of(asked, "/replays/end/vs/both?b=against").words().split(" decisions")[0]
+        == (figures.words().split(" decisions")[0])
+    )
+    [swapped] = [one for one in links(asked, "/replays/both/vs/both") if "a=against" in one]
+    assert swapped == "/replays/both/vs/both?a=against&b=version"
 
 
 def test_the_page_of_a_patient_says_what_the_timeline_says(tmp_path: Path) -> None:
