@@ -100,8 +100,8 @@ class Context:
             return NO_VERSION
         if meta.last_updated is None:
             return self._versions[meta.version_id]
-        stored = "" if self.stored(meta) is None else sortable(meta.last_updated)
-        return version_number(meta.version_id), stored
+        number = self._versions[meta.version_id][0]
+        return number, "" if self.stored(meta) is None else sortable(meta.last_updated)
 
     def said(self, time: Time | None, until: Time | None, meta: Meta | None) -> Time | None:
         """Return when something says that it became known: at its end, if that was no plan.

@@ -345,11 +345,14 @@ def _newest(
             copies[name] = (version, [resource])
         elif version == held[0]:
             held[1].append(resource)
-    newest = {name: max(same, key=msgspec.json.encode) for name, (_, same) in copies.items()}
+    newest = {
+        name: same[0] if len(same) == 1 else max(same, key=msgspec.json.encode)
+        for name, (_, same) in copies.items()
+    }
     doubted = {
         name: same
         for name, (_, same) in copies.items()
-        if any(content(one) != content(same[0]) for one in same)
+        if len(same) > 1 and any(content(one) != content(same[0]) for one in same)
     }
     return newest, doubted
 

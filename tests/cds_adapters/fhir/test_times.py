@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cds_adapters.fhir import times
 from cds_adapters.fhir.times import UnreadableTimeError, read_instant, read_time, sortable
 from cds_engine.vocabulary.time import DAY, SECOND, instant
 
@@ -168,3 +169,31 @@ def test_a_second_is_a_million_microseconds() -> None:
     first, second = read_instant("2024-01-01T00:00:00Z"), read_instant("2024-01-01T00:00:01Z")
 
     assert second - first == SECOND
+
+
+_DAYS = st.sampled_from(
+    ["0001-01-01", "1969-12-31", "2024-02-29", "2024-02-30", "9999-12-31", "2024-1-01", "2024-01"]
+)
+_CLOCKS = st.sampled_from(
+    ["T00:00:00Z", "T23:59:60Z", "T12:30:00.1234567+02:00", "T00:00:00+14:00", "T24:00:00Z",
+     "T23:59:59-13:59", "T12:00:00", "", "t12:00:00Z"]
+)  # fmt: skip
+
+
+def _read(text: str) -> object:
+    try:
+        return read_instant(text)
+    except UnreadableTimeError as fault:
+        return str(fault)
+
+
+@given(st.lists(st.tuples(_DAYS, _CLOCKS), min_size=1, max_size=12))
+def test_a_time_means_the_same_whatever_was_read_before(parts: list[tuple[str, str]]) -> None:
+    texts = [day + clock for day, clock in parts]
+    alone = []
+    for text in texts:
+        times._seen_days.clear()
+        times._seen_clocks.clear()
+        alone.append(_read(text))
+    assert [_read(text) for text in texts] == alone
+    assert [_read(text) for text in texts] == alone
