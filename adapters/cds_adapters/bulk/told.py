@@ -130,6 +130,9 @@ def _of_points(job: Job, scans: Sequence[Scanned], reports: Sequence[ShardReport
     for one, more in (
         ("encounter without an end", "encounters without an end"),
         ("encounter without a day of its start", "encounters without a day of their start"),
+        ("encounter without a day of its end", "encounters without a day of their end"),
+        ("encounter that ends before it starts", "encounters that end before they start"),
+        ("encounter after the end of the records", "encounters after the end of the records"),
     ):
         if count := counts[more]:
             none = by(count, "is no decision point", "are no decision points")

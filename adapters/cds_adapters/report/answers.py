@@ -13,6 +13,7 @@ from cds_adapters.bulk.parquet import digest_of_file
 from cds_adapters.bulk.request import canonical
 from cds_adapters.bulk.spill import write_whole
 from cds_adapters.report.numbers import with_interval
+from cds_adapters.report.replay_made import listed_vocabulary
 from cds_adapters.report.replay_page import replay_page
 from cds_adapters.report.ways_out import ways_out
 from cds_engine.bundle.model import RuleBundle
@@ -22,8 +23,8 @@ from cds_engine.replay.figures.points import LISTS, columns_of
 from cds_engine.replay.figures.settings import FigureSettings
 from cds_engine.vocabulary.units import unit_words
 
-FIGURES, REPORT, DECISIONS, MANIFEST = (
-    "figures.json", "report.html", "decisions.parquet", "manifest.json",
+FIGURES, REPORT, DECISIONS, MANIFEST, VOCABULARY = (
+    "figures.json", "report.html", "decisions.parquet", "manifest.json", "vocabulary.json",
 )  # fmt: skip
 BATCH = 65_536
 """Rows of which the sequences of texts are looked at at once."""
@@ -65,6 +66,8 @@ def write_answers(
     rules = [read_bundle(dict(files)) for files in bundles]
     run = {name: manifest[name] for name in _OF_THE_RUN}
     run["data"] = manifest["data"]["digest"]
+    if (out / VOCABULARY).exists():
+        run["vocabulary"] = listed_vocabulary(json.loads((out / VOCABULARY).read_bytes()))
     against = rules[1] if len(rules) > 1 else None
     figures = figures_of(read_decisions(out, rules[0], against), rules[0], against, settings, run)
     write_whole(out / FIGURES, as_json(figures))
@@ -110,7 +113,10 @@ def _shared(path: Path, name: str) -> list[tuple[str, ...]]:
 
 
 def as_json(figures: dict[str, Any]) -> bytes:
-    """Write figures in one way only: sorted names, a line for each value."""
+    """Write figures in one way only: sorted names, a line for each value.
+
+    What has an order of its own, such as stages, has it in a list.
+    """
     text = json.dumps(figures, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
     return f"{text}\n".encode()
 

@@ -45,7 +45,7 @@ _HEAT = LinearSegmentedColormap.from_list("heat", ["#ffffff", "#8fc1e0"])
 def curves(  # noqa: PLR0913 - what a chart shows and how, by name
     key: str, title: str, lines: Sequence[Curve], x_axis: str, y_axis: str, *,
     level: Line | None = None, at: Sequence[Line] = (), height: float = 330,
-    band: str = "Interval",
+    band: str = "Interval", head: tuple[str, str] | None = None,
 ) -> Chart:  # fmt: skip
     """Return curves with their bands, each named at its end.
 
@@ -59,6 +59,7 @@ def curves(  # noqa: PLR0913 - what a chart shows and how, by name
         at: vertical lines, such as cut points.
         height: of the picture, in pixels.
         band: what a band is called in the table.
+        head: what x and y are called in the table; as on the axes unless given.
     """
     labels = [wrapped(one.label, 20) for one in lines]
     with drawing(height) as figure:
@@ -78,8 +79,11 @@ def curves(  # noqa: PLR0913 - what a chart shows and how, by name
         axes.set_xlabel(wrapped(x_axis, 80))
         axes.set_ylabel(wrapped(y_axis, 34))
         drawn = svg(figure, key, title)
-    head, rows = _curve_table(lines, x_axis, y_axis, band)
-    return Chart(key, title, drawn, head, rows)
+    columns, rows = _curve_table(lines, x_axis, y_axis, band)
+    if head is not None:
+        columns = (*columns[: len(columns) - 2 - _banded(lines)], *head,
+                   *((band,) if _banded(lines) else ()))  # fmt: skip
+    return Chart(key, title, drawn, columns, rows)
 
 
 def histograms(  # noqa: PLR0913 - as above
@@ -289,7 +293,7 @@ def _curve_table(
     lines: Sequence[Curve], x_axis: str, y_axis: str, band: str
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Return a row for each point; a single curve is named in the head."""
-    bands = any(one.low is not None for one in lines)
+    bands = _banded(lines)
     ends = [v for one in lines for side in (one.y, one.low, one.high) for v in side or ()]
     places = places_for([max(ends) - min(ends)]) if ends else 0
     rows = [row for one in lines for row in _curve_rows(one, places, bands=bands)]
@@ -297,6 +301,10 @@ def _curve_table(
     if len(lines) == 1:
         return (x_axis, f"{y_axis}, {lines[0].label}", *tail), tuple(row[1:] for row in rows)
     return ("", x_axis, y_axis, *tail), tuple(rows)
+
+
+def _banded(lines: Sequence[Curve]) -> bool:
+    return any(one.low is not None for one in lines)
 
 
 def _curve_rows(one: Curve, places: int, *, bands: bool) -> Iterable[tuple[str, ...]]:

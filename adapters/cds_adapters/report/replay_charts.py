@@ -1,7 +1,8 @@
 """The figures of a replay as charts; nothing is computed here that the figures do not hold."""
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cds_adapters.report.charts import (
@@ -27,6 +28,8 @@ from cds_adapters.report.numbers import (
     percent,
     with_interval,
 )
+from cds_adapters.report.replay_first import version_name
+from cds_engine.replay.figures.flips import in_words
 from cds_engine.vocabulary.units import unit_words
 
 Figures = Mapping[str, Any]
@@ -47,6 +50,29 @@ def unit_of(figures: Figures) -> str:
     return f" ({unit_words(unit)})" if unit else ""
 
 
+def begun(whose: str, title: str) -> str:
+    """Return a title that begins with whose it is, if anybody's."""
+    return f"{whose}{title[0].lower()}{title[1:]}" if whose else title
+
+
+def in_order(figures: Figures, stages: Iterable[str]) -> list[str]:
+    """Return stages in the order of the bundle; those it does not have come last."""
+    held = set(stages)
+    ordered = [name for name in figures["bundle"]["stage_order"] if name in held]
+    return [*ordered, *sorted(held - {*ordered})]
+
+
+def variable_of(figures: Figures, column: str) -> str:
+    """Return a column of the history with its variable by its label, as in ``Last step = none``.
+
+    Columns are named by a variable, and by what of it they hold.
+    """
+    words = figures["bundle"]["variables"]
+    name = re.match(r"\w*", column)
+    return column if name is None or name[0] not in words else (
+        f"{words[name[0]]}{column[name.end():]}".replace("=", " = "))  # fmt: skip
+
+
 def _at(figures: Figures, one: Figures) -> str:
     """Return a stage and an action in words."""
     actions = figures["bundle"]["actions"]
@@ -58,8 +84,22 @@ def stage_of(figures: Figures, stage: str) -> str:
     return str(figures["bundle"]["stages"].get(stage, stage))
 
 
-def funnel_chart(figures: Figures) -> Chart:
-    """Return the steps of the funnel as bars of decisions, with the patients beside them."""
+def second_of(figures: Figures) -> Figures:
+    """Return the figures with what the second version has of its own in the place of the first's.
+
+    Its charts and tables are made of these.
+    """
+    return {**figures, **figures["second"], "bundle": figures["against"]}
+
+
+def funnel_chart(figures: Figures, key: str = "", whose: str = "") -> Chart:
+    """Return the steps of the funnel as bars of decisions, with the patients beside them.
+
+    Args:
+        figures: of the version.
+        key: is added to the chart's name on the page, so that two versions have two.
+        whose: opens the title.
+    """
     steps = figures["funnel"]
     whole = steps[0]["decisions"] or 1
     items = [
@@ -67,19 +107,23 @@ def funnel_chart(figures: Figures) -> Chart:
             extra=(percent(one["decisions"] / whole), count(one["patients"])))
         for one in steps
     ]  # fmt: skip
-    return bars("funnel", "From decision points to concordant ones", items, "Decision points",
+    title = begun(whose, "From all decisions to those in which clinicians did the same")
+    return bars(f"funnel{key}", title, items, "Decision points",
                 extra_head=("Of all", "Patients with one or more"))  # fmt: skip
 
 
-def reasons_chart(figures: Figures, words: Mapping[str, str]) -> Chart:
+def reasons_chart(
+    figures: Figures, words: Mapping[str, str], key: str = "", whose: str = ""
+) -> Chart:
     """Return why there was no advice, commonest reason first."""
     items = [
         Bar(words.get(one["code"], one["code"]), one["decisions"], count(one["decisions"]),
             extra=(one["code"], count(one["patients"]),
-                   ", ".join(f"{stage_of(figures, s)}: {n}" for s, n in one["stages"].items())))
+                   ", ".join(f"{stage_of(figures, s)}: {one['stages'][s]}" for s in
+                             in_order(figures, one["stages"]))))
         for one in figures["abstentions"]
     ]  # fmt: skip
-    return bars("reasons", "Why there was no advice", items, "Decision points",
+    return bars(f"reasons{key}", begun(whose, "Why there was no advice"), items, "Decision points",
                 extra_head=("Code", "Patients", "At stage"))  # fmt: skip
 
 
@@ -95,7 +139,7 @@ def firing_chart(figures: Figures) -> Chart:
                    "Month (UTC)", "Decisions with a card (%)")  # fmt: skip
 
 
-def concordance_chart(figures: Figures) -> Chart:
+def concordance_chart(figures: Figures, key: str = "", whose: str = "") -> Chart:
     """Return the agreement of each stage that offers a choice."""
     marks = [
         Mark(one["title"], _percent(one["share"]), _percent(one["low"]), _percent(one["high"]),
@@ -104,21 +148,22 @@ def concordance_chart(figures: Figures) -> Chart:
         for one in figures["concordance"]
         if one["choice"]
     ]  # fmt: skip
-    return forest("concordance", "Decisions in which the advised action was taken", marks,
-                  "Concordance (%)", extra_head=("Agreed", "Decisions", "Patients", "Kappa"),
-                  names=("Share, with Wilson interval", ""))  # fmt: skip
+    return forest(f"concordance{key}", begun(whose, "Decisions in which clinicians did the same"),
+                  marks,
+                  "Decisions in which clinicians did the same (%)",
+                  extra_head=("Did the same", "Decisions", "Patients", "Kappa"),
+                  names=("Share, with Wilson interval", ""), start=0.0)  # fmt: skip
 
 
 def values_chart(figures: Figures) -> Chart:
     """Return the doubly robust value of every regime, and the crude mean beside it."""
-    marks = [_value_mark(one) for one in figures["value"]["regimes"]]
+    marks = [_value_mark(one, figures) for one in figures["value"]["regimes"]]
     usual = next((one["robust"] for one in figures["value"]["regimes"]
                   if one["key"] == "usual" and not one["refused"]), None)  # fmt: skip
     return forest(
         "values", "Mean outcome, had all been treated so", marks, outcome_words(figures),
         reference=None if usual is None else Line(usual["estimate"], "usual care"),
-        extra_head=("By weighting alone", "Followed", "Effective n", "Largest weight",
-                    "Followers less others, naive"),
+        extra_head=("By weighting alone",),
         names=("Doubly robust, with interval", "Crude mean of followers"),
     )  # fmt: skip
 
@@ -144,7 +189,7 @@ def differences_chart(figures: Figures) -> Chart:
 def balance_chart(figures: Figures) -> Chart:
     """Return the standardised differences of every stage and action."""
     rows = [
-        BalanceRow(one["column"], one["before"], one["after"],
+        BalanceRow(variable_of(figures, one["column"]), one["before"], one["after"],
                    _at(figures, one))
         for one in figures["value"]["assumptions"]["balance"]
     ]  # fmt: skip
@@ -164,6 +209,7 @@ def sensitivity_chart(figures: Figures) -> Chart:
         "sensitivity", f"What unmeasured confounding could make of: {told}", lines,
         "Gamma: factor by which an unmeasured cause shifts the odds of treatment",
         f"Difference{unit_of(figures)}", level=Line(0.0, "none"), at=at,
+        band="Possible range", head=("Gamma", "Estimate"),
     )  # fmt: skip
 
 
@@ -171,12 +217,11 @@ def subgroups_chart(figures: Figures, key: str) -> Chart:
     """Return a version's difference from usual care in every subgroup."""
     marks = [_group_mark(part["by"], one, key) for part in figures["subgroups"]
              for one in part["groups"]]  # fmt: skip
-    words = "The version" if key == "version" else figures["against"]["identity"]
     return forest(
-        f"subgroups-{key}", f"{words} less usual care, in subgroups", marks,
+        f"subgroups-{key}", f"{version_name(figures, key)} less usual care, in subgroups", marks,
         f"Difference in the outcome{unit_of(figures)}; {_better(figures)}",
         reference=Line(0.0, "no difference"),
-        extra_head=("Patients counted", "Effective n", "Usual care", "Concordant"),
+        extra_head=("Patients counted", "Effective n", "Followed", "Usual care", "Did the same"),
         names=("Doubly robust, with interval", ""),
     )  # fmt: skip
 
@@ -251,44 +296,63 @@ def flips_chart(told: Figures, labels: Mapping[str, str]) -> Chart:
     columns = sorted({other for _, other in pairs})
     cells = [[float(pairs.get((one, other), 0)) for other in columns] for one in rows]
     return heat("flips", "Decisions, by what each version says",
-                [labels.get(one, one) for one in rows], [labels.get(one, one) for one in columns],
+                [in_words(one, labels) for one in rows],
+                [in_words(one, labels) for one in columns],
                 cells, "first version", "second version")  # fmt: skip
 
 
-def _value_mark(one: Figures) -> Mark:
+def regime_name(figures: Figures, one: Figures) -> str:
+    """Return what a regime is called: a version as such, what is fixed by its actions."""
+    return version_name(figures, one["key"]) if one["kind"] == "regime" else str(one["label"])
+
+
+def _value_mark(one: Figures, figures: Figures) -> Mark:
+    name = regime_name(figures, one)
     if one["refused"]:
-        return Mark(one["label"], NAN, NAN, NAN, note="refused",
-                    extra=("", "", "", "", ""))  # fmt: skip
-    told, weighted, naive = one["robust"], one["weighted"], one["naive"]
+        return Mark(name, NAN, NAN, NAN, note="refused", extra=("",))
+    told, usual = one["robust"], one["key"] == "usual"
     crude = one["crude"]["estimate"] if one["crude"] else None
-    usual = one["key"] == "usual"
-    beside = (
-        "" if usual else _ends(weighted), count(told["followers"]),
-        number(weighted["effective_n"]),
-        number(weighted["largest_weight"]) if weighted["largest_weight"] else "",
-        f"{number(naive['estimate'])}" if naive else "",
-    )  # fmt: skip
-    return Mark(one["label"], told["estimate"], told["low"], told["high"],
-                None if usual else crude, extra=beside)  # fmt: skip
+    return Mark(name, told["estimate"], told["low"], told["high"], None if usual else crude,
+                extra=("" if usual else _ends(one["weighted"]),))  # fmt: skip
+
+
+def followed_rows(figures: Figures) -> list[tuple[str, ...]]:
+    """Return who followed each regime, of whom its advice differs from what was done."""
+    rows: list[tuple[str, ...]] = []
+    for one in figures["value"]["regimes"]:
+        if one["refused"] or one["key"] == "usual":
+            continue
+        apart, naive, weighted = one.get("deviates"), one["naive"], one["weighted"]
+        rows.append((
+            regime_name(figures, one), count(one["robust"]["followers"]),
+            f"{count(apart['patients'])} ({percent(apart['share'])})" if apart else "",
+            number(weighted["effective_n"]),
+            number(weighted["largest_weight"]) if weighted["largest_weight"] else "",
+            number(naive["estimate"]) if naive else "",
+        ))  # fmt: skip
+    return rows
 
 
 def _group_mark(by: str, one: Figures, key: str) -> Mark:
-    empty = ("", "", "", "")
+    empty = ("", "", "", "", "")
+    share = one.get("share" if key == "version" else "against_share")
     if one["held_back"]:
         return Mark(one["group"], NAN, NAN, NAN, group=by, note=HELD, extra=empty)
-    shared = percent(one["share"]) if one["share"] is not None else HELD
+    shared = percent(share) if share is not None else HELD
     if one["refused"]:
         return Mark(one["group"], NAN, NAN, NAN, group=by, note=one["refused"],
-                    extra=("", "", "", shared))  # fmt: skip
+                    extra=("", "", "", "", shared))  # fmt: skip
     usual = _ends(one["usual"])
     told = one.get(f"{key}_minus_usual")
     if told is None:
         why = one.get(key, {}).get("refused") or "refused"
         return Mark(one["group"], NAN, NAN, NAN, group=by, note=why,
-                    extra=(count(one["n"]), "", usual, shared))  # fmt: skip
-    effective = number(one[key]["effective_n"])
+                    extra=(count(one["n"]), "", "", usual, shared))  # fmt: skip
+    did, weight = one[key]["followers"], one[key]["effective_n"]
+    effective = HELD if did is None else number(weight)
+    followed = HELD if did is None else count(did)
     return Mark(one["group"], told["estimate"], told["low"], told["high"], group=by,
-                extra=(count(one["n"]), effective, usual, shared))  # fmt: skip
+                extra=(count(one["n"]), effective, followed, usual, shared))  # fmt: skip
 
 
 def _better(figures: Figures) -> str:

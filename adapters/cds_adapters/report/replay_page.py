@@ -5,16 +5,13 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from cds_adapters.report import replay_charts as charts
-from cds_adapters.report.numbers import (
-    count,
-    number,
-    percent,
-    with_interval,
-)
+from cds_adapters.report.numbers import count, number, percent
 from cds_adapters.report.page import page
+from cds_adapters.report.replay_first import deaths_words, first, unheld_words
+from cds_adapters.report.replay_made import VOCABULARY_CAPTION, made, vocabulary_rows
 from cds_adapters.report.ways_out import ways_out
+from cds_engine.replay.figures.flips import in_words
 from cds_engine.vocabulary.time import parse_duration
-from cds_engine.vocabulary.units import unit_words
 
 Figures = Mapping[str, Any]
 Trail = tuple[tuple[str, str], ...]
@@ -34,6 +31,12 @@ REASONS = {
     "several-stages": "More than one stage fits", "no-stage": "No stage fits",
     "not-yet-effective": "The version was not in force yet", "expired-bundle": "It had expired",
 }  # fmt: skip
+KINDS = {"other": "Both advise, but another action", "silent": "One of them is silent",
+         "no_choice": "No choice here in one of them"}  # fmt: skip
+STATES = {
+    "known": "known", "pending": "its time had not come when the data ended",
+    "deceased": "died before it", "absent": "never measured", "range": "only within a range known",
+}  # fmt: skip
 OTHER = {"no advice": "No advice", "not applicable": "Not applicable",
          "several equally good": "Several equally good"}  # fmt: skip
 
@@ -49,7 +52,9 @@ def replay_page(
             is shown by a service; else names lead to the timelines on the page itself.
         trail: the pages of the service above it.
     """
+    figures = _whole(figures)
     told = {one["patient"]: f"patient-{at}" for at, one in enumerate(figures["timelines"])}
+    points = {at["id"] for one in figures["timelines"] for at in one["decisions"]}
 
     def link(patient: str, as_of: str) -> str:
         if service is not None:
@@ -60,12 +65,28 @@ def replay_page(
     return page(
         "replay.html", figures=figures, run=_UNTOLD | figures["run"],
         outcome=charts.outcome_words(figures), link=link, rewind=service, trail=trail,
-        anchors=told, labels=labels, tables=charts.tables(figures), first=_first(figures),
+        anchors=told, points=points, word=lambda one: in_words(one, labels),
+        first=first(figures), versions=_versions(figures), regime=charts.regime_name,
         flips=flips_view(figures["flips"], labels, figures["bundle"]["stages"]),
-        listed=LISTED, number=number, count=count,
+        listed=LISTED, number=number, count=count, kinds=KINDS, states=STATES,
         percent=percent, horizon=_horizon(figures), ways=ways_out(figures),
+        stages=lambda told: charts.in_order(figures, told), made=made(figures),
+        vocabulary=vocabulary_rows(figures), vocabulary_caption=VOCABULARY_CAPTION,
+        unheld=unheld_words(figures), deaths=deaths_words(figures),
         level=f"{100 * figures['settings']['level']:g} %", **_charts(figures),
     )  # fmt: skip
+
+
+def _whole(figures: Figures) -> dict[str, Any]:
+    """Return figures with what those of older runs do not tell."""
+    told = {"spoken": None, "second": None, **figures}
+    for key in ("bundle", "against"):
+        if (one := told[key]) is not None:
+            told[key] = {"stage_order": list(one["stages"]), "unheld_confounders": [],
+                         "variable_order": list(one["variables"]), **one}  # fmt: skip
+    if told["flips"] is not None:
+        told["flips"] = {"kinds": {}, **told["flips"]}
+    return told
 
 
 def patient_link(prefix: str) -> Callable[[str, str], str]:
@@ -83,11 +104,38 @@ def flips_view(
         return None
     parts = [("Stage", told["stages"]), *told["groups"].items()]
     shares = [
-        (by, stages.get(one["group"], one["group"]), count(one["flipped"]), count(one["decisions"]),
-         percent(one["flipped"] / one["decisions"]))
+        (by, stages.get(one["group"], one["group"]), *_share(one))
         for by, rows in parts for one in rows
     ]  # fmt: skip
     return {"chart": charts.flips_chart(told, labels), "shares": shares, "told": told}
+
+
+def _share(one: Figures) -> tuple[str, str, str]:
+    if one["flipped"] is None or not one["decisions"]:
+        n = charts.HELD if one["decisions"] is None else count(one["decisions"])
+        return charts.HELD, n, charts.HELD
+    return (count(one["flipped"]), count(one["decisions"]),
+            percent(one["flipped"] / one["decisions"]))  # fmt: skip
+
+
+def _versions(figures: Figures) -> list[dict[str, Any]]:
+    """Return what is told of each version by itself: charts, and tables."""
+    if figures["second"] is None:
+        return [_own(figures, "", "")]
+    return [_own(figures, "", "First version: "),
+            _own(charts.second_of(figures), "-second", "Second version: ")]  # fmt: skip
+
+
+def _own(figures: Figures, key: str, whose: str) -> dict[str, Any]:
+    return {
+        "whose": whose, "all": figures["concordance"][-1], "tables": charts.tables(figures),
+        "funnel": charts.funnel_chart(figures, key, whose) if figures["funnel"][0]["decisions"]
+        else None,
+        "reasons": charts.reasons_chart(figures, REASONS, key, whose) if figures["abstentions"]
+        else None,
+        "concordance": charts.concordance_chart(figures, key, whose)
+        if any(one["agreed"] for one in figures["concordance"]) else None,
+    }  # fmt: skip
 
 
 def _charts(figures: Figures) -> dict[str, Any]:
@@ -99,13 +147,10 @@ def _charts(figures: Figures) -> dict[str, Any]:
     promised = "benefit" in figures["calibration"]  # figures of older runs have none
     checked = eligible and promised and not figures["calibration"]["benefit"]["refused"]
     return {
-        "funnel": _if_any(charts.funnel_chart, figures, bool(figures["funnel"][0]["decisions"])),
-        "reasons": charts.reasons_chart(figures, REASONS) if figures["abstentions"] else None,
         "firing": _if_any(charts.firing_chart, figures,
                           any(one["fired"] for one in figures["firing"]["months"])),
-        "concordance": _if_any(charts.concordance_chart, figures,
-                               any(one["agreed"] for one in figures["concordance"])),
         "values": charts.values_chart(figures) if valued else None,
+        "followed": charts.followed_rows(figures) if valued else [],
         "differences": _if_any(charts.differences_chart, figures, valued and any(
             one["refused"] or one["robust"]["estimate"] or one["robust"]["standard_error"]
             for one in value["differences"])),
@@ -128,50 +173,6 @@ def _if_any(make: Callable[[Figures], Any], figures: Figures, wanted: bool) -> A
     return make(figures) if wanted else None
 
 
-def _first(figures: Figures) -> dict[str, Any]:
-    """Return the answer in the order in which a reader asks for it."""
-    if figures["empty"]:
-        return {"problem": True, "said": [figures["empty"]], "answers": []}
-    value = figures["value"]
-    answers = [_answer(one, figures) for one in value["differences"]
-               if one["minus"] in ("usual", "against")]  # fmt: skip
-    said = [f"No value is told. {value['refused']}"] if value["refused"] else []
-    said += ["Options that may help are named below."] if ways_out(figures) else []
-    said += [f"{one['label']}: no value, for {one['refused']}." for one in value["regimes"]
-             if one["refused"] and one["kind"] == "regime"]  # fmt: skip
-    doubtful = [one["assumption"] for one in (value["assumptions"] or {}).get("ledger", ())
-                if one["judgement"] == "doubtful"]  # fmt: skip
-    problem = bool(said) or "positivity" in doubtful
-    if doubtful:
-        said.append(f"By the figures alone, doubtful: {', '.join(doubtful)}.")
-    return {
-        "problem": problem,
-        "said": said,
-        "answers": [*_shares(figures), *filter(None, answers)],
-    }
-
-
-def _shares(figures: Figures) -> list[tuple[str, str, str]]:
-    steps = {one["step"]: one for one in figures["funnel"]}
-    eligible = steps["eligible"]["decisions"]
-    agreed = next(one for one in figures["concordance"] if not one["stage"])
-    told = [("Advised at", percent(steps["supported"]["decisions"] / eligible),
-             f"of {count(eligible)} eligible decisions")]  # fmt: skip
-    if agreed["decisions"]:
-        ends = f"{percent(agreed['low'])} to {percent(agreed['high'])}"
-        among = f"of {count(agreed['decisions'])} decisions with a choice ({ends})"
-        told.append(("Clinicians did the same in", percent(agreed["share"]), among))
-    return told
-
-
 def _horizon(figures: Figures) -> str:
     at = figures["bundle"]["aim"]["at"]
     return parse_duration(at).words() if at else ""
-
-
-def _answer(one: Figures, figures: Figures) -> tuple[str, str, str] | None:
-    if one["refused"]:
-        return None
-    told, unit = one["robust"], unit_words(figures["bundle"]["aim"]["unit"] or "")
-    value, ends = with_interval(told["estimate"], told["low"], told["high"], unit)
-    return one["label"], value, f"{ends}, doubly robust"

@@ -23,7 +23,7 @@ Figures = Mapping[str, Any]
 Rows = Mapping[str, Sequence[Any]]
 Run = tuple[Figures, Rows]
 KEYS = ("key.patient", "key.encounter", "key.as_of")
-SAID = ("outcome", "action", "stage")
+SAID = ("outcome", "action", "candidates", "stage")
 COLUMNS = (*KEYS, *(f"decision.{what}" for what in SAID))
 VERSION, AGAINST = "version", "against"
 """Which version of a run is meant: the one that was replayed, or the one set against it."""
@@ -167,7 +167,8 @@ def pair_page(
     one, other = runs
     labels = one["bundle"]["actions"] | other["bundle"]["actions"] | OTHER
     rows = found.rows if only is None else _some(found.rows, only.places)
-    choices = (_with_choice(one), _with_choice(other))
+    open_one, open_other = _with_choice(one), _with_choice(other)
+    choices = None if open_one is None or open_other is None else (open_one, open_other)
     told = flips(found.rows, listed=0, choices=choices)
     return page(
         "replay_pair.html", names=names, runs=runs, alone=found.alone,

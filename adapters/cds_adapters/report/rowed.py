@@ -15,10 +15,10 @@ ROW, HEADING, LABEL = 27, 30, 36
 """Pixels of a row and of a heading, and characters of a label before it is broken."""
 
 
-def forest(
+def forest(  # noqa: PLR0913 - what a chart shows and how, by name
     key: str, title: str, marks: Sequence[Mark], axis: str, *,
     reference: Line | None = None, extra_head: Sequence[str] = (),
-    names: tuple[str, str] = ("Adjusted, with interval", "Crude"),
+    names: tuple[str, str] = ("Adjusted, with interval", "Crude"), start: float | None = None,
 ) -> Chart:  # fmt: skip
     """Return a forest plot: estimates with intervals, crude numbers beside them as hollow marks.
 
@@ -30,6 +30,7 @@ def forest(
         reference: a line to compare with, such as no difference.
         extra_head: heads of the cells that marks bring along in ``extra``.
         names: what the filled and the hollow marks are called.
+        start: where the axis begins, such as 0 for a share; before the smallest number if None.
     """
     labels = [wrapped(mark.label, LABEL) for mark in marks]
     rows, headings, height = _rows(labels, [mark.group for mark in marks])
@@ -48,6 +49,8 @@ def forest(
             axes.axvline(reference.at, color=INK, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
             above(axes, reference)
         _numbers_beside(axes, rows, said)
+        if start is not None:
+            axes.set_xlim(left=start)
         finish_x(axes, axis)
         _named(axes, [("o", names[0], True), *([("D", names[1], False)] if crude else [])],
                lift=(top - 34) / height)  # fmt: skip

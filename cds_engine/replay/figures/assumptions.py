@@ -1,13 +1,18 @@
 """What the values rest on is measured: overlap, balance, and what hidden confounding would do."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isnan
 from typing import Any
 
-from cds_engine.assume.balance import balance, largest
+from cds_engine.assume.balance import LARGE, balance, largest
 from cds_engine.assume.consistency import mapped
-from cds_engine.assume.ledger import ledger
-from cds_engine.assume.positivity import overlap
+from cds_engine.assume.ledger import COMPLETE, Entry, ledger
+from cds_engine.assume.positivity import overlap, poor
+from cds_engine.bundle.model import RuleBundle
 from cds_engine.estimate.rule import Observed
 from cds_engine.estimate.sensitivity import sensitivity_model
+from cds_engine.estimate.trajectories import Trajectories
 from cds_engine.replay.figures.settings import FigureSettings
 from cds_engine.replay.figures.values import (
     AGAINST,
@@ -19,9 +24,22 @@ from cds_engine.replay.figures.values import (
     trajectories_of,
 )
 
+WEAK = 2.0
+"""Where a weaker hidden cause could reverse the result, exchangeability is called doubtful."""
 
-def assumptions(found: Valued, flips_at: float | None) -> dict[str, Any]:
-    """Return overlap, balance and the three assumptions with their evidence, to be signed."""
+
+def assumptions(
+    found: Valued, bundle: RuleBundle, flips_at: float, unheld: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return overlap, balance and the three assumptions with their evidence, to be signed.
+
+    Args:
+        found: the values that rest on them.
+        bundle: the version that was replayed; the ledger's words are its labels.
+        flips_at: the Gamma at which the version's difference from usual care could flip; NaN
+            where there is none.
+        unheld: what a study adjusted for and the bundle does not hold.
+    """
     t = trajectories_of(found.cohort)
     overlaps, shares = overlap(t, list(found.shares))
     compared = balance(t, shares)
@@ -29,7 +47,22 @@ def assumptions(found: Valued, flips_at: float | None) -> dict[str, Any]:
     aside = found.cohort.left_out
     counts = {h.spec.stage: (sum(n for why, n in aside.items() if why.startswith(f"{h.spec.stage}:")
                                  and "action" in why), 0) for h in t.stages}  # fmt: skip
-    entries = ledger(t, mapped(t, counts), overlaps, compared, flips_at=flips_at)
+    rows = mapped(t, counts)
+    labelled = _labelled(t, bundle)
+    stages = {stage.name: stage.title or stage.name for stage in bundle.stages}
+    covered = [replace(one, stage=stages[one.stage], action=bundle.actions[one.action].label)
+               for one in overlaps]  # fmt: skip
+    entries = ledger(
+        labelled, [replace(one, stage=stages[one.stage]) for one in rows], covered, compared,
+        flips_at=None if isnan(flips_at) else flips_at,
+    )  # fmt: skip
+    whys = {
+        "consistency": [f"only {one.share:.1%} of the patients at {stages[one.stage]} were given "
+                        f"exactly one action (below {COMPLETE:.0%} we call it doubtful)"
+                        for one in rows if one.share < COMPLETE],
+        "positivity": poor(covered),
+        "sequential exchangeability": _hidden(flips_at, after, unheld),
+    }  # fmt: skip
     return {
         "overlap": [
             {"stage": o.stage, "action": o.action, "could": o.could, "took": o.took,
@@ -39,8 +72,48 @@ def assumptions(found: Valued, flips_at: float | None) -> dict[str, Any]:
         "balance": [{"stage": b.stage, "action": b.action, "column": b.column, "before": b.before,
                      "after": b.after} for b in compared],
         "largest": {"before": before, "after": after},
-        "ledger": [entry.document() for entry in entries],
+        "ledger": [_document(entry) for entry in entries],
+        "doubts": [{"assumption": one.assumption, "whys": list(whys[one.assumption])}
+                   for one in entries if one.judgement == "doubtful"],
     }  # fmt: skip
+
+
+def _document(entry: Entry) -> dict[str, Any]:
+    """Return an entry as plain data; a row of these trajectories is a patient."""
+    told = entry.document()
+    return told | {"evidence": [one.replace(" rows ", " patients ") for one in told["evidence"]]}
+
+
+def _labelled(t: Trajectories, bundle: RuleBundle) -> Trajectories:
+    """Return trajectories whose stages and variables are called as a person calls them."""
+    titles = {stage.name: stage.title or stage.name for stage in bundle.stages}
+    words = {name: one.label or name for name, one in bundle.variables.items()}
+    return replace(t, stages=tuple(
+        replace(h, spec=replace(h.spec, stage=titles[h.spec.stage], columns={},
+                                variables=tuple(words[name] for name in h.spec.variables)))
+        for h in t.stages
+    ))  # fmt: skip
+
+
+def _hidden(flips_at: float, after: float, unheld: Sequence[str]) -> list[str]:
+    """Return why what is recorded may not explain who was treated how.
+
+    What the bundle does not hold is warned of by itself; here it stands only if nothing else does.
+    """
+    found = []
+    if flips_at < WEAK:
+        found.append(
+            f"a hidden cause that shifts the odds of treatment by a factor of {flips_at:.2f} could "
+            f"reverse the result (below {WEAK:g} we call it doubtful)"
+        )
+    if after > LARGE:
+        found.append(f"after weighting the largest standardised difference is still {after:.2f} "
+                     f"(above {LARGE:g} we call it doubtful)")  # fmt: skip
+    if unheld and not found:
+        found.append(f"the study adjusted for {', '.join(unheld)}, which the rule bundle does not "
+                     "hold")  # fmt: skip
+    unsaid = "nobody has said why the recorded history explains who was treated how; no figure can"
+    return found or [unsaid]
 
 
 def sensitivity(found: Valued, settings: FigureSettings) -> tuple[list[dict[str, Any]], float]:
@@ -69,7 +142,7 @@ def _bounds(found: Valued, a: One, b: One, settings: FigureSettings) -> dict[str
     )  # fmt: skip
     curve = model.curve(settings.gammas)
     return {
-        "of": a.key, "minus": b.key, "label": minus(a, b),
+        "of": a.key, "minus": b.key, "label": minus(a, b, two=AGAINST in found.regimes),
         "flips_at": model.flips_at(0.0),
         "curve": [{"gamma": float(g), "low": float(low), "high": float(high)} for g, low, high
                   in zip(curve["gamma"], curve["low"], curve["high"], strict=True)],

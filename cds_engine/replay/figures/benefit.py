@@ -21,8 +21,9 @@ from cds_engine.estimate.doubly_robust import Prepared
 from cds_engine.estimate.rule import NO_DECISION, USUAL
 from cds_engine.estimate.stage import StageData
 from cds_engine.estimate.weights import cumulative_weights, effective_n
+from cds_engine.replay.figures.advice import Advice
 from cds_engine.replay.figures.calibration import FEW, TENTHS
-from cds_engine.replay.figures.cohort import Advice, Cohort
+from cds_engine.replay.figures.cohort import Cohort
 from cds_engine.replay.figures.gains import predicted
 from cds_engine.replay.figures.points import DecisionPoints
 from cds_engine.replay.figures.settings import FigureSettings
@@ -177,7 +178,8 @@ def _overlapping(
         if effective < settings.least_effective_n:
             raise EstimationError(
                 f"those who took the action {name} and went on as the version advises weigh as "
-                f"much as {effective:.1f}, fewer than the {settings.least_effective_n:g} asked for"
+                f"much as {effective:.1f}, fewer than the {settings.least_effective_n:g} that this "
+                "report demands"
             )
 
 

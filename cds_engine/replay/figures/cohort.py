@@ -3,66 +3,41 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from cds_engine.bundle.model import Stage
 from cds_engine.decide.table import Column, Table, where
-from cds_engine.errors import EstimationError
 from cds_engine.estimate.columns import Bools, Ints, as_column, plain
-from cds_engine.estimate.rule import NO_DECISION, USUAL, Rules
 from cds_engine.estimate.stage import HistorySpec, StageData
 from cds_engine.estimate.trajectories import Trajectories
+from cds_engine.replay.figures.advice import Advice, advice_of
 from cds_engine.replay.figures.points import DecisionPoints
 from cds_engine.replay.figures.settings import FigureSettings
 from cds_engine.vocabulary.units import unit_words
 
-ADVISED = ("recommendation", "no_change")
-"""The outcomes in which one action is advised; else what is usual is done."""
+DECEASED = "deceased"
+"""The state of an outcome whose patient died before its time."""
+NOT_DUE = ("pending", "no-horizon", "no-variable")
+"""The states of outcomes that have no time, or whose time had not come."""
 
 
-@dataclass(frozen=True)
-class Told:
-    """The rule that advises what a replayed version said at the very decision points.
-
-    Attributes:
-        places: of the advised actions, in the order of the trajectories it is asked about.
-    """
-
-    places: Ints
-
-    def __call__(self, h: StageData) -> Ints:
-        """Return the places.
-
-        Raises:
-            EstimationError: if it is asked about other trajectories than it was made for.
-        """
-        if len(self.places) != h.rows:
-            raise EstimationError(
-                f"stage {h.spec.stage}: there is advice for {len(self.places)} decision points, "
-                f"not for {h.rows}; ask about the trajectories that it was made for"
-            )
-        return self.places
+_UNKNOWN = "the action taken is {}"
+UNKNOWN_ACTION = {"died": "the patient died before an action was on record"}
+"""State of an action -> why it is not known, where the state alone does not say it."""
 
 
-@dataclass(frozen=True)
-class Advice:
-    """What one version said to every trajectory.
+class Deaths(NamedTuple):
+    """Patients who died before their outcome, of those whose outcome was due, and the share."""
 
-    Attributes:
-        places: of each stage, as a stage rule returns them.
-        usual: stage -> trajectories for which it says nothing there, so that what is usual is done.
-        untaken: actions that it advises and nobody took at the stage, in words.
-    """
+    patients: int
+    of: int
+    share: float
 
-    places: tuple[Ints, ...]
-    usual: dict[str, int]
-    untaken: tuple[str, ...] = ()
 
-    def rules(self, order: Ints | None = None) -> Rules:
-        """Return it as rules, for the trajectories in an order."""
-        return tuple(Told(one if order is None else one[order]) for one in self.places)
+NO_DEATHS = Deaths(0, 0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -82,6 +57,7 @@ class Cohort:
         not_adjusted: stage -> variables that are not, with the reason.
         overridden: safeguards that somebody's treatment went against, in words.
         outcomes: state of the outcome -> patients.
+        deaths: of all who are eligible, counted or left out.
     """
 
     trajectories: Trajectories | None
@@ -97,6 +73,7 @@ class Cohort:
     not_adjusted: dict[str, dict[str, str]] = field(default_factory=dict)
     overridden: tuple[str, ...] = ()
     outcomes: dict[str, int] = field(default_factory=dict)
+    deaths: Deaths = NO_DEATHS
 
     def plain(self) -> dict[str, object]:
         """Return who is counted and who is not, as JSON-ready data."""
@@ -106,6 +83,7 @@ class Cohort:
             "left_out": dict(sorted(self.left_out.items())), "repeated": self.repeated,
             "adjusted": self.adjusted, "not_adjusted": self.not_adjusted,
             "overridden": list(self.overridden), "outcomes": dict(sorted(self.outcomes.items())),
+            "deaths": self.deaths._asdict(),
             "usual_instead": None if self.version is None else self.version.usual,
             "against_usual_instead": None if self.against is None else self.against.usual,
         }  # fmt: skip
@@ -140,6 +118,7 @@ class _Maker:
         for stage, rows in zip(self.stages, self.used, strict=True):
             for name, why in self._unfit(stage, rows).items():
                 reasons.setdefault(name, why)
+        deaths = self._deaths(everybody)
         kept = [name for name in everybody if name not in reasons]
         self.used = [rows.reindex(pd.Index(kept, dtype=object)) for rows in self.used]
         here = [at for at, rows in enumerate(self.used) if rows.notna().any()]
@@ -148,8 +127,17 @@ class _Maker:
         counted = Cohort(
             None, eligible=len(everybody), left_out=dict(Counter(reasons.values())),
             repeated=self.repeated, adjusted=self.adjusted, not_adjusted=self.not_adjusted,
+            deaths=deaths,
         )  # fmt: skip
         return self._filled(counted, kept) if kept else counted
+
+    def _deaths(self, everybody: Sequence[str]) -> Deaths:
+        """Return who died before the outcome of their last decision at a stage with a choice."""
+        at_choice = pd.Series(np.flatnonzero(self.points.choice))
+        last = at_choice.groupby(self.patient[self.points.choice]).last().loc[list(everybody)]
+        state = self.points.frame["outcome.state"].iloc[last.to_numpy(dtype=np.intp)]
+        died, due = int((state == DECEASED).sum()), int((~state.isin(NOT_DUE)).sum())
+        return Deaths(died, due, died / due if due else 0.0)
 
     def _find_rows(self) -> set[str]:
         """Find each patient's row at each stage; return whose stages are out of order."""
@@ -178,7 +166,7 @@ class _Maker:
         found: dict[str, str] = {}
         for name, one, action, known in zip(rows.index, state, taken, fine, strict=True):
             if not known:
-                found[str(name)] = f"{stage.name}: the action taken is {one}"
+                found[str(name)] = f"{stage.name}: {UNKNOWN_ACTION.get(one, _UNKNOWN.format(one))}"
             elif action not in stage.choose:
                 found[str(name)] = f"{stage.name}: another action was taken than the stage offers"
         for variable in self._choose_variables(stage, frame):
@@ -234,8 +222,9 @@ class _Maker:
         found = replace(found, stages=stages)
         return replace(
             counted, trajectories=found, overridden=tuple(overridden),
-            version=self._advice(found, matrix, "decision"),
-            against=self._advice(found, matrix, "against") if self.points.against else None,
+            version=advice_of(self.points, found, matrix, "decision"),
+            against=advice_of(self.points, found, matrix, "against")
+            if self.points.against else None,
         )  # fmt: skip
 
     def _spec(self, stage: Stage, rows: Ints, wide: "pd.DataFrame") -> HistorySpec:
@@ -284,26 +273,6 @@ class _Maker:
         if not feasible[here].any(axis=1).all():
             return h
         return replace(h, feasible=feasible, spec=replace(h.spec, feasible=why))
-
-    def _advice(self, found: Trajectories, matrix: Ints, prefix: str) -> Advice:
-        frame, places, usual = self.points.frame, [], {}
-        untaken: dict[str, int] = {}
-        for h, rows in zip(found.stages, matrix, strict=True):
-            held = frame.iloc[rows.clip(min=0)]
-            one = held[f"{prefix}.outcome"].isin(ADVISED).to_numpy(dtype=np.bool_)
-            said = held[f"{prefix}.action"].to_numpy(dtype=object)
-            offered = next(s.choose for s in self.stages if s.name == h.spec.stage)
-            place = np.full(h.rows, USUAL, dtype=np.intp)
-            for at, action in enumerate(h.spec.actions):
-                place[one & (said == action) & h.feasible[:, at]] = at
-            for action in (name for name in offered if name not in h.spec.actions):
-                if n := int((one & h.decided & (said == action)).sum()):
-                    untaken[f"{self.points.label(action)} at {h.spec.stage}"] = n
-            place[~h.decided] = NO_DECISION
-            usual[h.spec.stage] = int((place == USUAL).sum())
-            places.append(place)
-        words = tuple(f"{name} ({n} patients)" for name, n in untaken.items())
-        return Advice(tuple(places), usual, words)
 
 
 def _outcome_words(points: DecisionPoints) -> str:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cds_engine.bundle.confounders import unheld_confounders
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.replay.figures.assumptions import assumptions, sensitivity
 from cds_engine.replay.figures.benefit import benefit
 from cds_engine.replay.figures.calibration import calibration
 from cds_engine.replay.figures.cohort import cohort_of
-from cds_engine.replay.figures.concordance import concordance
+from cds_engine.replay.figures.concordance import concordance, spoken
 from cds_engine.replay.figures.control import firing
 from cds_engine.replay.figures.flips import COLUMNS as FLIP_COLUMNS
 from cds_engine.replay.figures.flips import flips
@@ -57,11 +58,10 @@ def figures_of(
     told = {
         "format": FORMAT, "digits": DIGITS, "run": dict(run or {}), "settings": settings.plain(),
         "bundle": about(bundle), "against": None if against is None else about(against),
-        "empty": nobody(points), "funnel": funnel(points), "outcomes": outcomes(points),
-        "concordance": concordance(points, settings),
-        "abstentions": abstentions(points), "lacking": lacking(points),
+        "empty": nobody(points), **_of_version(points, settings),
+        "second": None if against is None else _of_version(points.second, settings),
         "firing": firing(points, settings.smallest_cell),
-        "value": _value(found, settings) | {"cohort": cohort.plain()},
+        "value": _value(found, points, settings) | {"cohort": cohort.plain()},
         "subgroups": subgroups(points, found, settings),
         "calibration": calibration(found, settings) | {
             "benefit": benefit(points, found, settings)
@@ -70,6 +70,15 @@ def figures_of(
     }  # fmt: skip
     plain: dict[str, Any] = rounded(told | _one_by_one(points, settings))
     return plain
+
+
+def _of_version(points: DecisionPoints, settings: FigureSettings) -> dict[str, Any]:
+    """Return what is told of each version by itself, whatever the other one says."""
+    return {
+        "funnel": funnel(points), "outcomes": outcomes(points), "spoken": spoken(points),
+        "concordance": concordance(points, settings),
+        "abstentions": abstentions(points), "lacking": lacking(points),
+    }  # fmt: skip
 
 
 def about(bundle: RuleBundle) -> dict[str, Any]:
@@ -81,6 +90,9 @@ def about(bundle: RuleBundle) -> dict[str, Any]:
         "aim": {"outcome": aim.outcome, "at": aim.at, "unit": aim.unit, "better": aim.better},
         "actions": {name: action.label for name, action in bundle.actions.items()},
         "stages": {stage.name: stage.title or stage.name for stage in bundle.stages},
+        "stage_order": [stage.name for stage in bundle.stages],
+        "variable_order": list(bundle.variables),
+        "unheld_confounders": list(unheld_confounders(bundle)),
         "variables": {name: one.label or name for name, one in bundle.variables.items()},
     }  # fmt: skip
 
@@ -99,7 +111,7 @@ def nobody(points: DecisionPoints) -> str | None:
     return None
 
 
-def _value(found: Valued, settings: FigureSettings) -> dict[str, Any]:
+def _value(found: Valued, points: DecisionPoints, settings: FigureSettings) -> dict[str, Any]:
     if found.refused:
         return {"refused": found.refused, "refused_for": found.kind, "regimes": [],
                 "differences": [], "sensitivity": [], "assumptions": None}  # fmt: skip
@@ -107,20 +119,16 @@ def _value(found: Valued, settings: FigureSettings) -> dict[str, Any]:
     return {
         "refused": None, "refused_for": None, "outcome": trajectories_of(found.cohort).outcome_name,
         "regimes": values_document(found), "differences": differences(found),
-        "sensitivity": curves, "assumptions": assumptions(found, flips_at),
+        "sensitivity": curves, "assumptions": assumptions(
+            found, points.bundle, flips_at, unheld_confounders(points.bundle)),
     }  # fmt: skip
 
 
 def _one_by_one(points: DecisionPoints, settings: FigureSettings) -> dict[str, Any]:
     """Return flips and timelines: of who flips, or without a second version of who disagreed."""
-    groups = {
-        part.by: [part.names[at] for at in part.group]
-        for part in partitions(points, settings)
-        if part.group is not None
-    }
     told: dict[str, Any] = {}
     if points.against is not None:
-        told["flips"] = flips(rows_of(points.frame[list(FLIP_COLUMNS)]), groups, settings.listed)
+        told["flips"] = _flips(points, points.against, settings)
         wanted = [one["patient"] for one in told["flips"]["listed"]]
     else:
         apart = points.choice & points.advised & points.action_known & ~points.concordant
@@ -129,6 +137,22 @@ def _one_by_one(points: DecisionPoints, settings: FigureSettings) -> dict[str, A
     theirs = points.frame[points.frame["key.patient"].isin(few)]
     told["timelines"] = timelines(rows_of(theirs), list(points.bundle.base_variables), few)
     return told
+
+
+def _flips(points: DecisionPoints, against: RuleBundle, settings: FigureSettings) -> dict[str, Any]:
+    parts = [part for part in partitions(points, settings) if part.group is not None]
+    groups = {part.by: [part.names[at] for at in part.group] for part in parts
+              if part.group is not None}  # fmt: skip
+    stages = [stage.name for one in (points.bundle, against) for stage in one.stages]
+    orders = {"Stage": list(dict.fromkeys(stages)), **{part.by: part.names for part in parts}}
+    choices = (with_choice(points.bundle), with_choice(against))
+    return flips(rows_of(points.frame[list(FLIP_COLUMNS)]), groups, settings.listed,
+                 choices=choices, smallest=settings.smallest_cell, orders=orders)  # fmt: skip
+
+
+def with_choice(bundle: RuleBundle) -> frozenset[str]:
+    """Return the stages that offer more than one action."""
+    return frozenset(stage.name for stage in bundle.stages if len(stage.choose) > 1)
 
 
 def rows_of(frame: "pd.DataFrame") -> dict[str, list[Any]]:
@@ -140,7 +164,7 @@ def rows_of(frame: "pd.DataFrame") -> dict[str, list[Any]]:
             held[name] = list(values.dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
         elif values.dtype == object and name.endswith((".candidates", ".reasons", ".sources",
                                                        ".withheld")):  # fmt: skip
-            held[name] = [list(one) for one in values]
+            held[name] = list(values)  # many rows share one sequence; a list each would be much
         else:
             held[name] = [None if gone else one for one, gone in
                           zip(values.tolist(), values.isna(), strict=True)]  # fmt: skip

@@ -22,7 +22,7 @@ def funnel(points: DecisionPoints) -> list[dict[str, Any]]:
         ("complete", "History complete enough for the rule", points.complete),
         ("supported", "In support: the version says what to do", points.advised),
         ("known", "The action taken is on record", points.advised & points.action_known),
-        ("concordant", "Concordant: it was the advised action", points.concordant),
+        ("concordant", "Clinicians did the same: it was the advised action", points.concordant),
     ]
     return [{"step": step, "words": words, **points.counted(rows)} for step, words, rows in steps]
 

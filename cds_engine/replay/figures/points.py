@@ -27,9 +27,12 @@ KNOWN_ACTION = ("seen", "unchanged")
 _NEEDED = ("key.patient", "key.encounter", "key.as_of", "decision.outcome", "decision.stage",
            "decision.action", "decision.candidates", "decision.code", "decision.reasons",
            "taken.action", "taken.state", "outcome.value", "outcome.state")  # fmt: skip
-_AGAINST = ("against.outcome", "against.action", "against.stage")
+_AGAINST = ("against.outcome", "against.action", "against.stage", "against.candidates",
+            "against.code", "against.reasons")  # fmt: skip
+_SAID = ("outcome", "action", "stage", "candidates", "code", "reasons")
+_AGAINST_TAKEN = ("against.taken.action", "against.taken.state")
 _IF_THERE = ("person.sex",)
-LISTS = ("decision.candidates", "decision.reasons")
+LISTS = ("decision.candidates", "decision.reasons", "against.candidates", "against.reasons")
 """Columns of which each value is a sequence of texts; in all that are read."""
 
 
@@ -44,7 +47,7 @@ def columns_of(bundle: RuleBundle, against: RuleBundle | None, held: Sequence[st
     wanted = {*_NEEDED, *_IF_THERE, *bundle.variables, *(f"{name}.state" for name in
                                                          bundle.variables)}  # fmt: skip
     if against is not None:
-        wanted |= {*_AGAINST}
+        wanted |= {*_AGAINST, *_AGAINST_TAKEN}
     return [name for name in held if name in wanted]
 
 
@@ -81,6 +84,23 @@ class DecisionPoints:
             )
         ordered = frame.sort_values(["key.patient", "key.as_of", "key.encounter"], kind="stable")
         return cls(ordered.reset_index(drop=True), bundle, against)
+
+    @cached_property
+    def second(self) -> "DecisionPoints":
+        """The same points as the second version decided them, with its own catalogue's actions.
+
+        Raises:
+            ReplayError: if there is no second version.
+        """
+        if self.against is None:
+            raise ReplayError("there is no second version to look at; replay with --against")
+        own = {f"decision.{what}" for what in _SAID} & set(self.frame)
+        taken = _AGAINST_TAKEN if set(_AGAINST_TAKEN) <= set(self.frame) else ()
+        own |= {name.removeprefix("against.") for name in taken}
+        renamed = {f"against.{what}": f"decision.{what}" for what in _SAID}
+        renamed |= {name: name.removeprefix("against.") for name in taken}
+        return DecisionPoints(self.frame.drop(columns=list(own)).rename(columns=renamed),
+                              self.against)  # fmt: skip
 
     def __len__(self) -> int:
         """Return how many decision points there are."""
@@ -137,5 +157,5 @@ class DecisionPoints:
 
     def label(self, action: str | None) -> str:
         """Return an action in words."""
-        known = self.bundle.actions
+        known = {**({} if self.against is None else self.against.actions), **self.bundle.actions}
         return known[action].label if action is not None and action in known else str(action)

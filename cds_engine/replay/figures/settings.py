@@ -13,6 +13,8 @@ class FigureSettings:
         least_effective_n: a value that rests on fewer effective followers is refused.
         smallest_cell: a subgroup's count below it is held back, and so is what would tell it.
         least_observed: a smaller share of observed outcomes has every value refused.
+        most_deaths: where more than this share of those whose outcome was due died before it,
+            every value is refused, for the mean of a measurement is not defined for the dead.
         least_known: a variable known in a smaller share of a stage's decision points is not
             adjusted for, rather than leaving so many patients out.
         adjust_for: the variables that treatment is explained by; all of the bundle's where None.
@@ -29,6 +31,7 @@ class FigureSettings:
     least_effective_n: float = 50.0
     smallest_cell: int = 10
     least_observed: float = 0.5
+    most_deaths: float = 0.10
     least_known: float = 0.9
     adjust_for: tuple[str, ...] | None = None
     subgroups: tuple[str, ...] = ()
@@ -53,7 +56,8 @@ class FigureSettings:
         """Return the settings as JSON-ready data."""
         return {
             "least_effective_n": self.least_effective_n, "smallest_cell": self.smallest_cell,
-            "least_observed": self.least_observed, "least_known": self.least_known,
+            "least_observed": self.least_observed, "most_deaths": self.most_deaths,
+            "least_known": self.least_known,
             "adjust_for": None if self.adjust_for is None else list(self.adjust_for),
             "subgroups": list(self.subgroups), "age_bands": list(self.age_bands),
             "folds": self.folds, "seed": self.seed, "level": self.level,

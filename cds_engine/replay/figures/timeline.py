@@ -35,12 +35,21 @@ def _decision(rows: Rows, variables: Sequence[str], at: int) -> dict[str, Any]:
         "values": {name: rows[name][at] for name in variables},
         "missing": {name: rows[f"{name}.state"][at] for name in variables
                     if rows[name][at] is None},
-        "version": said(rows["decision.outcome"][at], rows["decision.action"][at]),
+        "version": _said(rows, "decision", at),
         "code": rows["decision.code"][at],
         "taken": rows["taken.action"][at], "taken_state": rows["taken.state"][at],
         "outcome": rows["outcome.value"][at], "outcome_state": rows["outcome.state"][at],
     }  # fmt: skip
     if "against.outcome" in rows:
-        told["against"] = said(rows["against.outcome"][at], rows["against.action"][at])
+        told["against"] = _said(rows, "against", at)
         told["flipped"] = told["against"] != told["version"]
     return told
+
+
+def _said(rows: Rows, side: str, at: int) -> str:
+    names = rows.get(f"{side}.candidates")
+    return said(
+        rows[f"{side}.outcome"][at],
+        rows[f"{side}.action"][at],
+        None if names is None else names[at],
+    )

@@ -17,14 +17,22 @@ from cds_engine.estimate.rule import Rules
 from cds_engine.estimate.trajectories import Trajectories
 from cds_engine.estimate.value import ValueEstimate
 from cds_engine.estimate.weights import advice, follows_so_far
-from cds_engine.replay.figures.cohort import Advice, Cohort
+from cds_engine.replay.figures.advice import Advice
+from cds_engine.replay.figures.cohort import Cohort
 from cds_engine.replay.figures.points import DecisionPoints
 from cds_engine.replay.figures.settings import FigureSettings
 
 VERSION, AGAINST, USUAL_CARE = "version", "against", "usual"
-Refusal = Literal["nobody", "left-out", "outcomes", "adjustment", "type", "models"]
-"""Why there is no value at all: nobody eligible, all left out, too few outcomes observed, nothing
-to adjust for, an outcome without a mean, or models that could not be fitted."""
+Refusal = Literal["nobody", "left-out", "deaths", "outcomes", "adjustment", "type", "models"]
+"""Why there is no value at all: nobody eligible, all left out, too many dead before the outcome,
+too few outcomes observed, nothing to adjust for, an outcome without a mean, or models that could
+not be fitted."""
+STATES = "Patients by the state of their outcome"
+SILENT = "it gave no advice at any decision with a choice, so it has no value of its own"
+OPEN = (
+    "it never advised one action over the others at a decision with a choice, so it has no value "
+    "of its own"
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ def valued(points: DecisionPoints, cohort: Cohort, settings: FigureSettings) -> 
         prepared = prepare(t, n_folds=settings.folds, missing="weight", random_state=settings.seed)
         usual = observed_value(t, missing="weight", level=settings.level)
     except EstimationError as fault:
-        return Valued(cohort, kind="models", refused=str(fault))
+        return Valued(cohort, kind="models", refused=_models_failed(str(fault)))
     care = One(USUAL_CARE, "Usual care", "usual care", None, usual, usual,
                observed_value(t.take(t.observed), level=settings.level))  # fmt: skip
     found = [_of(t, prepared, shares, one, settings) for one in _asked(points, cohort, t)]
@@ -101,12 +109,17 @@ def _nothing_to_say(
     """Return why there can be no value, of which kind and in words; None where there can be."""
     if not cohort.eligible:
         return "nobody", "No patient was eligible at a stage that offers a choice."
+    if (why := _died(cohort, settings)) is not None:
+        return "deaths", why
     told = cohort.plain()
     if not told["counted"] and not cohort.outcomes:
         return "left-out", f"All {cohort.eligible} eligible patients are left out; see the reasons."
     t = cohort.trajectories
     if t is None:
-        return "outcomes", f"The outcome was observed of nobody: {_counts(cohort.outcomes)}."
+        return (
+            "outcomes",
+            f"The outcome was observed of nobody. {STATES}: {_counts(cohort.outcomes)}.",
+        )
     if bare := [h.spec.stage for h in t.stages if not h.spec.variables]:
         return "adjustment", (
             f"There is nothing to adjust for at stage {bare[0]}, so that nothing explains who was "
@@ -120,14 +133,42 @@ def _nothing_to_say(
     if share < settings.least_observed:
         return "outcomes", (
             f"The outcome was observed of {share:.0%} of {len(t)} patients, fewer than the "
-            f"{settings.least_observed:.0%} asked for: {_counts(cohort.outcomes)}."
+            f"{settings.least_observed:.0%} that this report demands. "
+            f"{STATES}: {_counts(cohort.outcomes)}."
         )
     if int(t.observed.sum()) < settings.least_effective_n:
         return "outcomes", (
             f"The outcome was observed of {int(t.observed.sum())} patients, fewer than the "
-            f"{settings.least_effective_n:g} asked for: {_counts(cohort.outcomes)}."
+            f"{settings.least_effective_n:g} that this report demands. "
+            f"{STATES}: {_counts(cohort.outcomes)}."
         )
     return None
+
+
+def _died(cohort: Cohort, settings: FigureSettings) -> str | None:
+    """Return why too many died for a mean outcome to mean anything; None where they did not."""
+    told = cohort.deaths
+    if told.share <= settings.most_deaths:
+        return None
+    return (
+        f"{told.patients} of the {told.of} patients whose outcome was due died before it "
+        f"({told.share:.0%}), more than the {settings.most_deaths:.0%} up to which this report "
+        "tells a value: what the dead would have measured is not defined, and a version that "
+        "costs lives could look better for it."
+    )
+
+
+def _models_failed(why: str) -> str:
+    """Return why no model could be fitted, with what a replay can do about it.
+
+    What an estimator advises to whoever calls it, a replay cannot always follow.
+    """
+    what = why.partition("; ")[0].replace(" rows", " patients").rstrip(".")
+    return (
+        f"A model that the values need could not be fitted: {what}. What can be done here: replay "
+        "more patients, or leave a variable out by naming those to keep with --adjust-for, which "
+        "is right only for a variable that is no cause of treatment and outcome alike."
+    )
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -154,6 +195,8 @@ def _version(key: str, label: str, said: Advice | None) -> One:
     refused = ""
     if said.untaken:
         refused = f"it advises what nobody took: {'; '.join(said.untaken)}"
+    elif said.silent:
+        refused = OPEN if said.open else SILENT
     return One(key, label, "regime", said.rules(), refused=refused)
 
 
@@ -170,8 +213,9 @@ def _of(t: Trajectories, prepared: Prepared, shares: tuple[Floats, ...], one: On
         return replace(one, refused=str(fault))
     if weighted.effective_n < least:
         return replace(one, refused=(
-            f"the {weighted.followers} who followed it weigh as much as "
-            f"{weighted.effective_n:.1f}, fewer than the {least:g} asked for"))  # fmt: skip
+            f"the {weighted.followers} patients who followed it weigh as much as "
+            f"{weighted.effective_n:.1f}, fewer than the {least:g} that this report "
+            "demands"))  # fmt: skip
     try:
         rules = _reordered(one.rules, prepared)
         robust = prepared.value(rules, one.label, level=level)
@@ -197,7 +241,8 @@ def values_document(found: Valued) -> list[dict[str, Any]]:
                                "refused": one.refused or None}  # fmt: skip
         if not one.refused:
             row |= {"robust": estimate(one.robust), "weighted": estimate(one.weighted),
-                    "crude": estimate(one.crude), "naive": _naive(found, one)}  # fmt: skip
+                    "crude": estimate(one.crude), "naive": _naive(found, one),
+                    "deviates": _deviates(found, one.key)}  # fmt: skip
             if usual is not None and one.robust is not None and one.key != USUAL_CARE:
                 row["minus_usual"] = estimate(one.robust.minus(usual))
         rows.append(row)
@@ -213,7 +258,11 @@ def differences(found: Valued) -> list[dict[str, Any]]:
         if one not in found.regimes or other not in found.regimes:
             continue
         a, b = found.regimes[one], found.regimes[other]
-        row: dict[str, Any] = {"of": one, "minus": other, "label": minus(a, b)}
+        row: dict[str, Any] = {
+            "of": one,
+            "minus": other,
+            "label": minus(a, b, two=AGAINST in found.regimes),
+        }
         if a.robust is None or b.robust is None:
             row["refused"] = a.refused or b.refused
         else:
@@ -224,9 +273,13 @@ def differences(found: Valued) -> list[dict[str, Any]]:
     return told
 
 
-def minus(one: One, other: One) -> str:
-    """Return a difference in words, such as ``The version less usual care``."""
-    names = {VERSION: "The version", AGAINST: "The second version"}
+def minus(one: One, other: One, *, two: bool = False) -> str:
+    """Return a difference in words, such as ``The version less usual care``.
+
+    ``two`` says that there is a second version, from which the first is told apart.
+    """
+    names = {VERSION: "The first version" if two else "The version",
+             AGAINST: "The second version"}  # fmt: skip
     label = names.get(other.key, other.label)
     return f"{names.get(one.key, one.label)} less {label[0].lower()}{label[1:]}"
 
@@ -258,6 +311,12 @@ def _naive(found: Valued, one: One) -> dict[str, Any] | None:
     error = float(np.sqrt(sum(g.var(ddof=1) / len(g) for g in groups)))
     return {"estimate": float(groups[0].mean() - groups[1].mean()), "standard_error": error,
             "followed": len(groups[0]), "others": len(groups[1])}  # fmt: skip
+
+
+def _deviates(found: Valued, key: str) -> dict[str, Any]:
+    """Return of how many patients a regime says otherwise than what was done."""
+    did = followers(found, key)
+    return {"patients": int((~did).sum()), "of": len(did), "share": float((~did).mean())}
 
 
 def followers(found: Valued, key: str) -> Bools:

@@ -16,10 +16,10 @@ from cds_adapters.report.replay_groups import (
     columns_wanted,
     find_row,
     flip_tables,
-    held_in_table,
     parted,
     row_query,
 )
+from cds_engine.replay.figures.cells import held_in_table
 from cds_engine.replay.figures.groups import partitions
 from cds_engine.replay.figures.points import DecisionPoints
 from cds_engine.replay.figures.settings import FigureSettings

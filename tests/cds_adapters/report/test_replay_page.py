@@ -1,5 +1,7 @@
 """The report of a replay: whole, self-contained, the same bytes, and links that lead somewhere."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,12 @@ from builders.html_pages import read_page
 from builders.replay_worlds import a_world, intensification, points_of
 
 from cds_adapters.report.answers import answer_lines, as_json
-from cds_adapters.report.replay_charts import benefit_words
+from cds_adapters.report.replay_charts import benefit_words, concordance_chart
+from cds_adapters.report.replay_made import listed_vocabulary, made, vocabulary_rows
 from cds_adapters.report.replay_page import patient_link, replay_page
 from cds_engine.replay.figures.document import figures_of
 from cds_engine.replay.figures.settings import FigureSettings
+from cds_engine.replay.settings import ReplaySettings
 
 Json = dict[str, Any]
 NO_VALUE: Json = {"refused": "It is refused.", "refused_for": "models", "regimes": [],
@@ -163,9 +167,167 @@ def test_units_are_in_words_wherever_a_person_reads(text: str) -> None:
 
 def test_the_terminal_says_the_difference_in_words(figures: Json) -> None:
     [said, _] = answer_lines(figures, Path("out"))
-    assert said.startswith("The version less usual care: ")
+    assert said.startswith("The first version less usual care: ")
     assert " mmHg (" in said
     refused = {**figures["value"]["differences"][0], "refused": "it advises what nobody took"}
     value = figures["value"] | {"differences": [refused]}
     [said, _] = answer_lines(figures | {"value": value}, Path("out"))
-    assert said == "The version less usual care: no value, for it advises what nobody took"
+    assert said == "The first version less usual care: no value, for it advises what nobody took"
+
+
+def first_box(text: str) -> Any:
+    return next(one for one in read_page(text).find("section")
+                if "first" in one.attributes.get("class", "").split())  # fmt: skip
+
+
+def with_doubts(figures: Json, *names: str) -> Json:
+    """Return figures in which nothing is refused and only these assumptions are doubtful."""
+    value = figures["value"]
+    told = value["assumptions"] | {"doubts": [{"assumption": one, "whys": ["it is so"]}
+                                              for one in names]}  # fmt: skip
+    regimes = [one | {"refused": None} if one["kind"] == "regime" else one
+               for one in value["regimes"]]  # fmt: skip
+    bundles = {key: figures[key] | {"unheld_confounders": []} for key in ("bundle", "against")}
+    return figures | bundles | {"value": value | {"assumptions": told, "regimes": regimes}}
+
+
+def test_the_box_is_amber_where_something_is_doubtful(figures: Json) -> None:
+    def box(*names: str) -> Any:
+        return first_box(replay_page(with_doubts(figures, *names)))
+
+    fine, doubt = box(), box("sequential exchangeability")
+    assert fine.attributes["class"].split() == ["first"]
+    assert doubt.attributes["class"].split() == ["first", "doubt"]
+    assert box("positivity").attributes["class"].split() == ["first", "problem"]
+
+
+def test_a_doubt_is_told_with_its_reason_and_what_not_to_do(figures: Json) -> None:
+    text = replay_page(with_doubts(figures, "sequential exchangeability"))
+    assert "Doubtful: sequential exchangeability. It is so." in text
+    assert "Do not go live on this number alone." in text
+    assert "Do not go live" not in replay_page(with_doubts(figures))
+
+
+def test_what_the_study_adjusted_for_and_the_bundle_lacks_is_told_twice(
+    figures: Json, text: str
+) -> None:
+    said = ("The studies of both versions adjusted for diabetes; this replay does not, as the rule "
+            "bundle does not hold it.")  # fmt: skip
+    assert text.count(said) == 2
+    one = figures | {"against": figures["against"] | {"unheld_confounders": ["a", "b"]}}
+    other = replay_page(one)
+    assert "The study adjusted for diabetes; this replay does not" in other
+    assert "The study behind the second version adjusted for a, b;" in other
+    assert "bundle does not hold them." in other
+
+
+def test_deaths_are_told_first(figures: Json) -> None:
+    cohort = figures["value"]["cohort"]
+    died = cohort | {"deaths": {"patients": 12, "of": 400, "share": 0.03}}
+    text = replay_page(figures | {"value": figures["value"] | {"cohort": died}})
+    said = "12 of 400 patients whose outcome was due died before it (3.0 %)."
+    assert text.count(said) == 2
+    assert said not in replay_page(figures)
+
+
+def test_three_shares_stand_over_one_base(figures: Json, text: str) -> None:
+    told = figures["spoken"]
+    for key, words in (("card", "Would show a card"), ("no_change", "Nothing to change"),
+                       ("none", "No advice")):  # fmt: skip
+        share = f"{100 * told[key] / told['decisions']:.1f} %"
+        assert f"<span>{words}</span><strong>{share}</strong>" in text
+    assert text.count("of 800 decisions at stages with a choice; the second version") == 3
+
+
+def test_each_version_has_its_own_charts(text: str) -> None:
+    ids = {one.attributes.get("id") for one in read_page(text).find("figure")}
+    assert {f"{name}{key}" for name in ("funnel", "reasons", "concordance")
+            for key in ("", "-second")} <= ids  # fmt: skip
+    assert "Second version: what was advised and what was done" in text
+
+
+def test_the_table_of_hidden_confounding_has_plain_heads(text: str) -> None:
+    [figure] = [one for one in read_page(text).find("figure")
+                if one.attributes.get("id") == "sensitivity"]  # fmt: skip
+    heads = [one.words().strip() for one in figure.find("thead")[0].find("th")]
+    assert heads == ["Gamma", "Estimate", "Possible range"]
+
+
+def test_the_report_says_that_it_holds_patients_data(text: str) -> None:
+    assert "Holds patients\u2019 data" in text
+    assert '<body class="patients">' in text
+    assert "@page patients" in text
+
+
+def test_a_flip_leads_to_its_decision_on_the_page(figures: Json, text: str) -> None:
+    shown = {at["id"] for one in figures["timelines"] for at in one["decisions"]}
+    flip = next(one for one in figures["flips"]["listed"] if one["id"] in shown)
+    assert f'href="#decision-{flip["id"]}"' in text
+    assert f'id="decision-{flip["id"]}"' in text
+
+
+def test_variables_are_called_by_their_labels(text: str) -> None:
+    said = read_page(text).words()
+    assert "Systolic blood pressure" in said
+    assert "potassium (" not in said
+    assert "Latest step of the regime = none" in said
+
+
+def test_written_and_read_again_the_figures_give_the_same_page(figures: Json, text: str) -> None:
+    assert replay_page(json.loads(as_json(figures))) == text
+
+
+def test_how_it_was_made_is_told_in_words(figures: Json) -> None:
+    settings = ReplaySettings(end=True, from_start=True, data_until=1_759_664_700_000_000).plain()
+    vocabulary = {"patients": 9, "variables": {
+        "sbp": {"patients": 8, "known": 7, "units": {"mm[Hg]": 20, "": 1}, "missing": {"stale": 1}},
+    }}  # fmt: skip
+    run = {"settings": settings, "data": "", "warnings": [], "vocabulary":
+           listed_vocabulary(vocabulary),
+           "checked_again": {"rows": 62, "differences": 0, "differing": []}}  # fmt: skip
+    said = read_page(replay_page(figures | {"run": run})).words()
+    assert "the end of each encounter" in said
+    assert "the measurement nearest to 9 months after a patient's first decision at a stage" in said
+    assert "at most 30 days before or after that; the version itself names that time" in said
+    assert "2025-10-05 11:45 UTC; what would be later is pending" in said
+    assert (
+        "62 decisions (1.0 %, drawn by chance) by the evaluator that serves one patient: 0" in said
+    )
+    assert "each patient as of the last entry of the record" in said
+    rows = vocabulary_rows(figures | {"run": run})
+    assert rows == [
+        ("Systolic blood pressure", "8", "7", "mm[Hg] 20, no unit 1", "stale 1"),
+    ]
+    plan = settings | {"points": "schedule", "every": "P3M", "first": "2024-01-01T00:00:00Z",
+                       "last": "2025-01-01T00:00:00Z", "horizon": "P6M"}  # fmt: skip
+    told = dict(made(figures | {"run": run | {"settings": plan}}))
+    assert told["Decision points"] == (
+        "every 3 months from 2024-01-01 00:00 UTC to 2025-01-01 00:00 UTC"
+    )
+    assert "6 months" in told["Outcome"]
+
+
+def test_figures_of_an_older_run_are_still_shown(figures: Json) -> None:
+    """Those have neither lists of order nor anything of the second version by itself."""
+    new = {"stage_order", "variable_order", "unheld_confounders"}
+    older = {name: one for name, one in figures.items() if name not in {"second", "spoken"}}
+    for key in ("bundle", "against"):
+        older[key] = {name: one for name, one in figures[key].items() if name not in new}
+    value = figures["value"]
+    doubts = {k: v for k, v in value["assumptions"].items() if k != "doubts"}
+    cohort = {k: v for k, v in value["cohort"].items() if k != "deaths"}
+    regimes = [{k: v for k, v in one.items() if k != "deviates"} for one in value["regimes"]]
+    older["value"] = value | {"assumptions": doubts, "cohort": cohort, "regimes": regimes}
+    listed = [{k: v for k, v in one.items() if k != "kind"} for one in figures["flips"]["listed"]]
+    flips = {k: v for k, v in figures["flips"].items() if k != "kinds"}
+    older["flips"] = flips | {"listed": listed}
+    text = replay_page(older)
+    assert "Doubtful: " in text
+    assert "From all decisions to those in which clinicians did the same" in text
+
+
+def test_shares_of_agreement_are_drawn_from_nought(figures: Json) -> None:
+    chart = concordance_chart(figures)
+    ticks = re.findall(r"<text[^>]*>\s*([0-9]+)\s*</text>", chart.svg)
+    assert ticks[0] == "0"
+    assert chart.head[3:5] == ("Did the same", "Decisions")

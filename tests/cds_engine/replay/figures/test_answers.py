@@ -148,12 +148,14 @@ def test_where_most_outcomes_lack_every_value_is_refused(frame: pd.DataFrame) ->
     late = patient_number(frame) % 3 != 0
     value = told(changed(frame, late, outcome__value=np.nan, outcome__state="pending"))["value"]
     assert value["refused"] == (
-        "The outcome was observed of 33% of 600 patients, fewer than the 50% asked for: known 200, "
-        "pending 400."
+        "The outcome was observed of 33% of 600 patients, fewer than the 50% that this report "
+        "demands. Patients by the state of their outcome: known 200, pending 400."
     )
     assert value["regimes"] == []
     everybody = changed(frame, late | True, outcome__value=np.nan, outcome__state="pending")
-    assert told(everybody)["value"]["refused"] == "The outcome was observed of nobody: pending 600."
+    assert told(everybody)["value"]["refused"] == (
+        "The outcome was observed of nobody. Patients by the state of their outcome: pending 600."
+    )
 
 
 def test_below_the_least_effective_n_a_value_is_refused_with_the_reason(
@@ -162,8 +164,155 @@ def test_below_the_least_effective_n_a_value_is_refused_with_the_reason(
     rows = {one["key"]: one for one in told(frame, least_effective_n=150)["value"]["regimes"]}
     refused = rows["fixed:keep > keep"]
     assert "robust" not in refused
-    assert "fewer than the 150 asked for" in refused["refused"]
+    assert "fewer than the 150 that this report demands" in refused["refused"]
     assert rows["version"]["refused"] is None
+
+
+def test_deaths_before_the_outcome_are_told_apart(frame: pd.DataFrame) -> None:
+    dead, late = patient_number(frame) % 25 == 0, patient_number(frame) % 25 == 1
+    few = changed(frame, dead, outcome__value=np.nan, outcome__state="deceased")
+    few = changed(few, late, outcome__value=np.nan, outcome__state="pending")
+    value = told(few)["value"]
+    assert value["refused"] is None
+    # the outcome of those who are pending was not due
+    assert value["cohort"]["deaths"] == {
+        "patients": N // 25, "of": N - N // 25, "share": pytest.approx(24 / 576, rel=1e-4),
+    }  # fmt: skip
+
+
+def test_who_died_before_an_action_was_on_record_is_left_out_and_still_counted_as_dead(
+    frame: pd.DataFrame,
+) -> None:
+    dead = patient_number(frame) < 12
+    died = changed(frame, dead, outcome__value=np.nan, outcome__state="deceased",
+                   taken__action=None, taken__state="died")  # fmt: skip
+    cohort = told(died)["value"]["cohort"]
+    assert cohort["left_out"] == {
+        "three_months: the patient died before an action was on record": 12
+    }
+    assert (cohort["deaths"]["patients"], cohort["deaths"]["of"]) == (12, N)
+    assert "deceased" not in cohort["outcomes"]
+
+
+def test_where_many_died_every_value_is_refused(frame: pd.DataFrame) -> None:
+    dead = patient_number(frame) % 5 == 0
+    many = changed(frame, dead, outcome__value=np.nan, outcome__state="deceased")
+    value = told(many)["value"]
+    assert (value["refused_for"], value["regimes"]) == ("deaths", [])
+    assert value["refused"].startswith(
+        "120 of the 600 patients whose outcome was due died before it (20%), more than the 10% up "
+        "to which this report tells a value"
+    )
+    assert told(many, most_deaths=0.2)["value"]["refused"] is None
+
+
+def test_a_version_that_never_advises_has_no_value_of_its_own(frame: pd.DataFrame) -> None:
+    silent = changed(frame, frame["age"] > 0, decision__outcome="abstention",
+                     decision__action=None)  # fmt: skip
+    value = told(silent)["value"]
+    version = value["regimes"][0]
+    assert version["refused"] == (
+        "it gave no advice at any decision with a choice, so it has no value of its own"
+    )
+    assert "robust" not in version
+    assert value["differences"][0]["refused"] == version["refused"]
+    open_ = changed(silent, frame["age"] > 0, decision__outcome="equipoise")
+    assert told(open_)["value"]["regimes"][0]["refused"].startswith(
+        "it never advised one action over the others"
+    )
+
+
+def test_every_value_says_in_how_many_its_advice_deviates(frame: pd.DataFrame) -> None:
+    rows = {one["key"]: one for one in told(frame)["value"]["regimes"]}
+    apart = frame["decision.action"].notna() & (frame["decision.action"] != frame["taken.action"])
+    n = frame.loc[apart, "key.patient"].nunique()
+    assert rows["version"]["deviates"] == {
+        "patients": n, "of": N, "share": pytest.approx(n / N, rel=1e-4),
+    }  # fmt: skip
+    assert rows["usual"]["deviates"]["patients"] == 0
+
+
+def test_a_model_that_cannot_be_fitted_is_refused_with_what_a_replay_can_do(
+    frame: pd.DataFrame,
+) -> None:
+    first = frame["decision.stage"] == "three_months"
+    high = frame["sbp"] > 150
+    foretold = changed(frame, first & high, taken__action="add_ace", taken__state="seen")
+    foretold = changed(foretold, first & ~high, taken__action="keep", taken__state="unchanged")
+    value = told(foretold)["value"]
+    assert value["refused_for"] == "models"
+    assert "patients the action is foretold with certainty" in value["refused"]
+    assert "naming those to keep with --adjust-for" in value["refused"]
+    assert "penalised" not in value["refused"]
+    assert "declare" not in value["refused"]
+
+
+def test_decisions_with_a_choice_are_parted_into_three(frame: pd.DataFrame) -> None:
+    one = told(frame)["spoken"]
+    said = frame["decision.outcome"]
+    assert one == {
+        "decisions": 2 * N, "card": int((said == "recommendation").sum()),
+        "no_change": int((said == "no_change").sum()), "none": int((said == "abstention").sum()),
+    }  # fmt: skip
+    assert one["card"] + one["no_change"] + one["none"] == 2 * N
+
+
+def test_pairs_held_back_at_a_stage_are_not_given_away_by_the_row_of_all(
+    frame: pd.DataFrame,
+) -> None:
+    figures = told(frame, smallest_cell=60)["concordance"]
+    *stages, whole = [one for one in figures if one["choice"]]
+    hidden = {(p["advised"], p["taken"]) for s in stages for p in s["pairs"]
+              if p["decisions"] is None}  # fmt: skip
+    assert hidden
+    for one in whole["pairs"]:
+        assert (one["decisions"] is None) == ((one["advised"], one["taken"]) in hidden)
+    for one in stages:
+        for same in (True, False):
+            part = [p["decisions"] for p in one["pairs"] if (p["advised"] == p["taken"]) is same]
+            assert part.count(None) != 1 or len(part) == 1
+        if None in [p["decisions"] for p in one["pairs"]]:
+            assert one["kappa"] is None
+
+
+def test_followers_held_back_in_a_group_are_no_difference_of_those_that_are_told(
+    frame: pd.DataFrame,
+) -> None:
+    version = told(frame)["value"]["regimes"][0]
+    whole = version["deviates"]["of"] - version["deviates"]["patients"]
+    smallest = 121  # one of the sexes has fewer who followed, the other more
+    sexes = {one["by"]: one for one in told(frame, smallest_cell=smallest)["subgroups"]}["Sex"]
+    followed = [one["version"]["followers"] for one in sexes["groups"]]
+    counts = [one["version"]["followers"] for one in
+              {p["by"]: p for p in told(frame)["subgroups"]}["Sex"]["groups"]]  # fmt: skip
+    assert sum(counts) == whole
+    assert min(counts) < smallest < max(counts)
+    assert followed == [None, None]
+
+
+def test_what_the_bundle_does_not_hold_of_the_study_is_told(frame: pd.DataFrame) -> None:
+    assert told(frame)["bundle"]["unheld_confounders"] == ["diabetes"]
+
+
+def test_a_doubt_says_what_and_why_in_the_words_of_the_labels(frame: pd.DataFrame) -> None:
+    found = told(frame)["value"]
+    doubts = {one["assumption"]: one["whys"] for one in found["assumptions"]["doubts"]}
+    gamma = found["sensitivity"][0]["flips_at"]
+    assert doubts["sequential exchangeability"][0] == (
+        f"a hidden cause that shifts the odds of treatment by a factor of {gamma:.2f} could "
+        "reverse the result (below 2 we call it doubtful)"
+    )
+    text = str(found["assumptions"]["ledger"])
+    assert "Systolic blood pressure" in text
+    assert "add_ace" not in text
+    assert " rows " not in text
+
+
+def test_the_order_of_the_bundle_is_told_in_lists(frame: pd.DataFrame) -> None:
+    bundle = told(frame)["bundle"]
+    assert bundle["stage_order"] == [one.name for one in intensification().stages]
+    assert bundle["variable_order"] == list(intensification().variables)
+    assert bundle["stage_order"] != sorted(bundle["stage_order"])
 
 
 def test_nobody_eligible_is_an_answer(frame: pd.DataFrame) -> None:
@@ -227,10 +376,12 @@ def test_two_versions_are_paired_and_their_flips_listed() -> None:
     assert ("version", "against") in pairs
     flips = figures["flips"]
     assert flips["pairs"] == [{"from": "add_ace", "to": "keep", "decisions": flips["flipped"]}]
+    assert flips["kinds"] == {"other": flips["flipped"], "silent": 0, "no_choice": 0}
+    assert [one["group"] for one in flips["stages"]] == ["three_months", "six_months"]
     assert {one["group"]: one["flipped"] for one in flips["stages"]} == {
         "three_months": flips["flipped"], "six_months": 0,
     }  # fmt: skip
-    assert sum(one["flipped"] for one in flips["groups"]["Age"]) == flips["flipped"]
+    assert sum(one["flipped"] for one in flips["groups"]["Sex"]) == flips["flipped"]
     assert len(flips["listed"]) == flips["flipped"]
     assert len({one["id"] for one in flips["listed"]}) == flips["flipped"]
     assert [one["patient"] for one in figures["timelines"]] == list(

@@ -180,7 +180,7 @@ def test_without_overlap_a_stage_is_refused_in_words() -> None:
 
 def test_where_too_little_weight_stands_behind_an_action_the_stage_is_refused() -> None:
     found = promise(drawn(7, 600), intensification(), least_effective_n=250)
-    assert "fewer than the 250 asked for" in found["refused"]
+    assert "fewer than the 250 that this report demands" in found["refused"]
 
 
 def test_where_no_value_can_be_told_no_promise_is_checked() -> None:
@@ -188,7 +188,7 @@ def test_where_no_value_can_be_told_no_promise_is_checked() -> None:
     frame["outcome.value"] = np.nan
     frame["outcome.state"] = "pending"
     assert promise(frame, intensification())["refused"] == (
-        "The outcome was observed of nobody: pending 600."
+        "The outcome was observed of nobody. Patients by the state of their outcome: pending 600."
     )
 
 
