@@ -26,6 +26,11 @@ class Aim(Document):
 
     outcome: str = Field(description="The outcome that is optimised; a variable, or its name.")
     at: str | None = Field(None, description="When it is measured, as a duration from the start.")
+    counts_from: Literal["decision", "start"] = Field(
+        "decision",
+        alias="from",
+        description="What a replay counts `at` from: each decision, or a patient's first one.",
+    )
     unit: str | None = Field(None, description="Its unit.")
     better: Literal["lower", "higher"] = Field(description="Which direction is better.")
     because: Text | None = None

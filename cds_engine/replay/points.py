@@ -1,15 +1,16 @@
 """A decision point is an instant of a patient's past at which the regime would have been asked."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from cds_engine.history.course import COURSE_KINDS
+from cds_engine.history.elapsed import is_vague
 from cds_engine.history.event import Event, EventKind, Record, time_of
 from cds_engine.history.select import VOID, known_by
 from cds_engine.replay.settings import ReplayError, ReplaySettings, later
-from cds_engine.vocabulary.time import Instant
+from cds_engine.vocabulary.time import Duration, Instant
 
 EVER: Instant = 2**62
 """After everything: what is known by then is all that the record came to hold."""
@@ -20,7 +21,12 @@ ORDERS: frozenset[EventKind] = frozenset({"request", "service"})
 ACTS: frozenset[EventKind] = COURSE_KINDS - {"statement"}
 """What may be a catalogue action; what a patient says to be taking is history, not an action."""
 
-_NONE: Mapping[str, str] = MappingProxyType({})
+LATE_ON_SCHEDULE = "instants of the schedule after the end of the records"
+
+Named = tuple[str, tuple[int, str]]
+"""One version of one source."""
+
+_NONE: Mapping[Named, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,33 +34,39 @@ class Patient:
     """A patient's record, and which of its sources were written in which encounter.
 
     Attributes:
-        encounters: source of an event -> source of its encounter, ``Encounter/1``; a source that
-            names no encounter is not in it.
+        encounters: version of a source -> source of the encounter that it names, ``Encounter/1``;
+            of an encounter, the one that it is part of. What names none is not in it.
     """
 
     record: Record
-    encounters: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    encounters: Mapping[Named, str] = field(default_factory=lambda: _NONE)
 
     @property
     def key(self) -> str:
         """The patient's opaque identifier."""
         return self.record.person.key
 
+    def encounter_of(self, event: Event) -> str | None:
+        """Return the source of the encounter that an event names, in this version of it."""
+        return self.encounters.get((event.source, event.version))
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One decision point.
+    """One decision point of one catalogue of actions.
 
     Attributes:
         encounter: source of the encounter; empty on a schedule.
         as_of: the instant of the decision.
         withheld: sources that this very encounter wrote by then. They are what was decided
             here, so the history does not hold them.
+        began: when the encounter did; None on a schedule.
     """
 
     encounter: str
     as_of: Instant
     withheld: frozenset[str] = frozenset()
+    began: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +101,14 @@ def decision_points(
         held: what ``settled`` says of the record, if that is known already.
     """
     if settings.points == "schedule":
-        found = tuple(_scheduled(patient.record, settings))
-        return Points(found, Counter(points=len(found)))
+        scheduled = tuple(_scheduled(patient.record, settings))
+        found = tuple(point for point in scheduled if not is_after_all(point.as_of, settings))
+        late = len(scheduled) - len(found)
+        return Points(found, Counter({"points": len(found), LATE_ON_SCHEDULE: late}))
     counts: Counter[str] = Counter()
-    acts = _acts(patient.record, seen_as)
+    acts = _Writings(patient, seen_as)
     events = settled(patient.record) if held is None else held
-    found = tuple(_at_encounters(patient, events, settings, acts, counts))
+    found = tuple(_at_encounters(events, settings, acts, counts))
     counts["points"] = len(found)
     return Points(tuple(sorted(found, key=lambda p: (p.as_of, p.encounter))), counts)
 
@@ -119,22 +133,31 @@ def _scheduled(record: Record, settings: ReplaySettings) -> Iterator[Point]:
 
 
 def schedule(settings: ReplaySettings) -> list[Instant]:
-    """Return the instants of the schedule, in order."""
-    at, last, every = settings.first, settings.last, settings.every
-    if at is None or last is None or every is None:
+    """Return the instants of the schedule, in order: the first, and every step counted from it.
+
+    Counted from the one before, steps of a month would stay on the day that the shortest has.
+    """
+    first, last, every = settings.first, settings.last, settings.every
+    if first is None or last is None or every is None:
         raise ReplayError("a schedule needs its first instant, its last and the step")
-    found = []
-    while at <= last:
+    found: list[Instant] = []
+    at = first
+    while at <= last and (not found or at > found[-1]):
         found.append(at)
-        at = later(at, every)
+        steps = len(found)
+        at = later(first, Duration(every.months * steps, every.exact * steps))
     return found
 
 
+def is_after_all(as_of: Instant, settings: ReplaySettings) -> bool:
+    """Say whether an instant is after the end of the records, where nobody can have decided."""
+    return settings.data_until is not None and as_of > settings.data_until
+
+
 def _at_encounters(
-    patient: Patient,
     events: Sequence[Event],
     settings: ReplaySettings,
-    acts: list[Event],
+    acts: "_Writings",
     counts: Counter[str],
 ) -> Iterator[Point]:
     wanted = [frozenset(codes) for codes in (settings.classes, settings.types) if codes]
@@ -144,46 +167,95 @@ def _at_encounters(
         counts["encounters"] += 1
         if not all(codes.intersection(event.codes) for codes in wanted):
             counts["encounters of another class or type"] += 1
-        elif event.time is None or event.time.precision not in ("instant", "day"):
-            counts["encounters without a day of their start"] += 1
-        elif settings.end and event.until is None:
-            counts["encounters without an end"] += 1
+        elif reason := _no_point(event, settings):
+            counts[reason] += 1
         else:
-            start = event.time.start
+            start = time_of(event).start
             base = event.until.end if settings.end and event.until else start
             as_of = later(base, settings.offset)
-            withheld = _written_here(patient, event.source, start, as_of, acts)
-            yield Point(event.source, as_of, withheld)
+            withheld = acts.of(event.source, start, as_of)
+            yield Point(event.source, as_of, withheld, start)
 
 
-def _acts(record: Record, seen_as: Collection[str]) -> list[Event]:
-    """Return the orders, and whatever else shows a catalogue action."""
-    return [
-        event
-        for event in record.events
-        if event.kind in ORDERS
-        or (event.kind in ACTS and any(code in seen_as for code in event.codes))
-    ]
+def _no_point(encounter: Event, settings: ReplaySettings) -> str:
+    """Return why an encounter of the right class and type is no decision point; else nothing."""
+    time, until = encounter.time, encounter.until
+    if time is None or is_vague(time):
+        return "encounters without a day of their start"
+    if settings.end and until is None:
+        return "encounters without an end"
+    if settings.end and until is not None and is_vague(until):
+        return "encounters without a day of their end"
+    if settings.end and until is not None and until.end < time.start:
+        return "encounters that end before they start"
+    # a day that is not over when the records end is not after them
+    begun = until.start if settings.end and until is not None else time.start
+    if is_after_all(later(begun, settings.offset), settings):
+        return "encounters after the end of the records"
+    return ""
 
 
-def _written_here(
-    patient: Patient, encounter: str, start: Instant, as_of: Instant, acts: list[Event]
-) -> frozenset[str]:
-    """Return the sources that an encounter wrote by ``as_of``.
+class _Writings:
+    """What a patient's encounters may have written: orders, and what else shows an action."""
 
-    A source that names its encounter is of that one. One that names none is of this one if it
-    may have been written between the start and ``as_of``.
-    """
-    found = set()
-    for event in acts:
-        if event.recorded > as_of:
-            continue
-        named = patient.encounters.get(event.source)
-        if named is None:
+    def __init__(self, patient: Patient, seen_as: Collection[str]) -> None:
+        events = patient.record.events
+        self._patient = patient
+        self._acts = [
+            event
+            for event in events
+            if event.kind in ORDERS
+            or (event.kind in ACTS and any(code in seen_as for code in event.codes))
+        ]
+        self._plain = len({event.source for event in self._acts}) == len(self._acts)
+        visits = [e for e in events if e.kind == "encounter"] if patient.encounters else []
+        self._visits = visits if any(map(patient.encounter_of, visits)) else []
+
+    def of(self, encounter: str, start: Instant, as_of: Instant) -> frozenset[str]:
+        """Return the sources that an encounter wrote by ``as_of``, by what was known then.
+
+        A source that names an encounter is of that one, and of those that it is part of, unless
+        it was both dated and recorded before the start: then it was written earlier. One that
+        names none is of this one if it may have been written between the start and ``as_of``.
+        """
+        known = self._known(as_of)
+        visits = known_by(self._visits, as_of)[0] if known and self._visits else ()
+        whole = enclosing(self._patient, visits)
+        found = set()
+        for event in known:
+            named = self._patient.encounter_of(event)
             time = time_of(event)
-            here = time.start <= as_of and time.end >= start and event.time is not None
-        else:
-            here = named == encounter
-        if here:
-            found.add(event.source)
+            if named is None:
+                here = time.start <= as_of and time.end >= start and event.time is not None
+            else:
+                here = time.end >= start or event.recorded >= start
+                here = here and encounter in within(named, whole)
+            if here:
+                found.add(event.source)
+        return frozenset(found)
+
+    def _known(self, as_of: Instant) -> list[Event]:
+        if not self._plain:
+            return known_by(self._acts, as_of)[0]
+        return [e for e in self._acts if e.recorded <= as_of and e.status not in VOID]
+
+
+def enclosing(patient: Patient, events: Iterable[Event]) -> dict[str, str]:
+    """Return encounter -> the encounter that it is part of, as some events tell."""
+    if not patient.encounters:
+        return {}
+    told = ((e.source, patient.encounter_of(e)) for e in events if e.kind == "encounter")
+    return {source: whole for source, whole in told if whole is not None}
+
+
+def within(encounter: str, whole: Mapping[str, str]) -> frozenset[str]:
+    """Return an encounter and all that it is part of; one that is part of itself ends that.
+
+    >>> sorted(within("Encounter/ward", {"Encounter/ward": "Encounter/stay"}))
+    ['Encounter/stay', 'Encounter/ward']
+    """
+    found = {encounter}
+    while (name := whole.get(encounter)) is not None and name not in found:
+        found.add(name)
+        encounter = name
     return frozenset(found)

@@ -5,8 +5,7 @@ The same patients give the same rows whatever else is in the shard and in whatev
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 import numpy as np
@@ -15,12 +14,13 @@ from cds_engine.bundle.model import RuleBundle
 from cds_engine.history.table.columns import NEVER, Longs
 from cds_engine.replay.at_once.outcome import outcomes_at_once
 from cds_engine.replay.at_once.points import points_at_once
-from cds_engine.replay.at_once.rows import Rows, picked, rows_of
+from cds_engine.replay.at_once.rows import picked, rows_of
 from cds_engine.replay.at_once.taken import taken_at_once
 from cds_engine.replay.engine import Asked, Decided, HistoryEngine, ScalarEngine
 from cds_engine.replay.in_force import in_force
 from cds_engine.replay.outcome import OutcomeFinder
-from cds_engine.replay.points import Patient, Point, settled
+from cds_engine.replay.points import Patient, settled
+from cds_engine.replay.recheck import Recheck
 from cds_engine.replay.settings import ReplayError, ReplaySettings
 from cds_engine.replay.table import (
     Column,
@@ -42,8 +42,8 @@ class ShardRows:
     Attributes:
         columns: see ``cds_engine.replay.table``; all of one length.
         counts: what was met, counted by words.
-        checked: how many rows the scalar evaluator decided a second time.
-        differences: ``patient encounter as_of`` of the rows for which it said something else.
+        checked: how many rows were found a second time, one by one.
+        differences: ``patient encounter as_of`` of the rows for which that said something else.
     """
 
     columns: Columns
@@ -94,51 +94,62 @@ class _Shard:
     ) -> None:
         self.patients = patients
         self.bundles = bundles
-        self.settings = settings
+        self.settings = settings.settled_by(bundles[0].document.aim)
         self.engine = engine
         self.counts: Counter[str] = Counter(patients=len(patients))
         self.events = [settled(patient.record) for patient in patients]
         self.asked = self._points()
+        self.rows = rows_of(patients, self.asked[0])
 
     def replay(self) -> ShardRows:
-        decided = [self.engine.decide(b, self.patients, self.asked) for b in self.bundles]
-        main = self.bundles[0]
+        pairs = zip(self.bundles, self.asked, strict=True)
+        decided = [self.engine.decide(bundle, self.patients, asked) for bundle, asked in pairs]
+        main, count = self.bundles[0], len(self.rows)
         columns = self._keys() | variable_columns(main, decided[0])
         columns |= decision_columns("decision", decided[0]) | self._taken("taken", 0, decided[0])
-        columns |= self._outcomes(decided[0])
+        starts = self._starts(decided[0]) if self.settings.from_start else self.rows.as_of
+        columns |= self._outcomes(starts)
         if len(decided) > 1:
             digest = self.bundles[1].digest
-            columns |= {"against.digest": Column("text", [digest] * len(self.asked))}
+            columns |= {"against.digest": Column("text", [digest] * count)}
+            columns |= {"against.withheld": _withheld(self.asked[1])}
             columns |= decision_columns("against", decided[1])
             columns |= self._taken("against.taken", 1, decided[1])
-        checked, differences = self._check_again(decided)
-        return ShardRows(columns, len(self.asked), self.counts, checked, differences)
+        again = Recheck(self.patients, self.events, self.settings, self.rows)
+        for number, taken in enumerate(("taken", "against.taken")[: len(decided)]):
+            bundle, asked = self.bundles[number], self.asked[number]
+            again.decisions(bundle, asked, decided[number], columns, taken)
+        again.outcomes(main, starts, columns)
+        return ShardRows(columns, count, self.counts, len(again.drawn), again.differences())
 
-    def _points(self) -> list[Asked]:
-        codes = {c for b in self.bundles for a in b.actions.values() for c in a.seen_as}
-        asked, counts = points_at_once(self.patients, self.events, self.settings, codes)
-        self.counts += counts
+    def _points(self) -> list[Sequence[Asked]]:
+        """Return the questions to each version: what it sees as an action it withholds, no more."""
+        asked: list[Sequence[Asked]] = []
+        for bundle in self.bundles:
+            codes = {code for action in bundle.actions.values() for code in action.seen_as}
+            found, counts = points_at_once(self.patients, self.events, self.settings, codes)
+            self.counts += Counter() if asked else counts
+            # what is asked twice is laid out once
+            asked.append(asked[0] if asked and asked[0] == found else found)
         return asked
-
-    @cached_property
-    def _rows(self) -> Rows:
-        return rows_of(self.patients, self.asked)
 
     def _keys(self) -> Columns:
         digest = self.bundles[0].digest
-        people = [self.patients[a.patient].record.person for a in self.asked]
+        asked = self.asked[0]
+        people = [self.patients[a.patient].record.person for a in asked]
         return {
             "key.patient": Column("text", [person.key for person in people]),
-            "key.encounter": Column("text", [a.point.encounter for a in self.asked]),
-            "key.as_of": Column("instant", [a.point.as_of for a in self.asked]),
-            "key.digest": Column("text", [digest] * len(self.asked)),
+            "key.encounter": Column("text", [a.point.encounter for a in asked]),
+            "key.as_of": Column("instant", [a.point.as_of for a in asked]),
+            "key.digest": Column("text", [digest] * len(asked)),
             "person.sex": Column("text", [person.sex for person in people]),
-            "key.withheld": Column("texts", [sorted(a.point.withheld) for a in self.asked]),
+            "key.withheld": _withheld(asked),
         }
 
     def _taken(self, prefix: str, number: int, decided: Decided) -> Columns:
         finder = TakenFinder(self.bundles[number], self.settings)
-        told, which = taken_at_once(finder, self._rows, self.events, decided.stage)
+        rows = replace(self.rows, asked=self.asked[number])
+        told, which = taken_at_once(finder, rows, self.events, decided.stage)
         states = picked([taken.state for taken in told], which)
         for state, count in Counter(states).items() if number == 0 else ():
             self.counts[f"action {state}"] += count
@@ -149,10 +160,9 @@ class _Shard:
             f"{prefix}.sources": Column("texts", picked([t.sources for t in told], which)),
         }
 
-    def _outcomes(self, decided: Decided) -> Columns:
+    def _outcomes(self, starts: Longs) -> Columns:
         finder = OutcomeFinder(self.bundles[0], self.settings)
-        starts = self._starts(decided) if self.settings.from_start else self._rows.as_of
-        found = outcomes_at_once(finder, self._rows, self.events, starts)
+        found = outcomes_at_once(finder, self.rows, self.events, starts)
         for state, count in Counter(found.states).items():
             self.counts[f"outcome {state}"] += count
         return {
@@ -163,27 +173,13 @@ class _Shard:
 
     def _starts(self, decided: Decided) -> Longs:
         """Return, for each row, the patient's first decision point at a stage, or its own."""
-        rows = self._rows
+        rows = self.rows
         staged = np.array([stage is not None for stage in decided.stage], dtype=np.bool_)
         some, first = np.unique(rows.patient[staged], return_index=True)
         starts = np.full(len(self.patients), NEVER, dtype=np.int64)
         starts[some] = rows.as_of[staged][first]
         return np.minimum(starts[rows.patient], rows.as_of)
 
-    def _check_again(self, decided: Sequence[Decided]) -> tuple[int, tuple[str, ...]]:
-        """Decide a random share of the rows once more, by the scalar evaluator."""
-        drawn = [row for row, asked in enumerate(self.asked) if self._is_drawn(asked)]
-        again = [self.asked[row] for row in drawn]
-        differing: set[int] = set()
-        for bundle, told in zip(self.bundles, decided, strict=True):
-            judged = ScalarEngine().decide(bundle, self.patients, again)
-            differing |= {row for n, row in enumerate(drawn) if judged.row(n) != told.row(row)}
-        return len(drawn), tuple(self._named(self.asked[row]) for row in sorted(differing))
 
-    def _is_drawn(self, asked: Asked) -> bool:
-        name = f"{self.settings.seed} {self._named(asked)}"
-        return place_of(name) < self.settings.recheck * SPACE
-
-    def _named(self, asked: Asked) -> str:
-        point: Point = asked.point
-        return f"{self.patients[asked.patient].key} {point.encounter} {point.as_of}"
+def _withheld(asked: Sequence[Asked]) -> Column:
+    return Column("texts", [sorted(one.point.withheld) for one in asked])

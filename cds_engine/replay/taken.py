@@ -1,5 +1,10 @@
 """The action really taken is the catalogue action that the record shows soon after the decision.
 
+An act is the encounter's own if the encounter wrote it by the decision (``Point.withheld``), or if
+it names the encounter, or one that is part of it, and does not end before the encounter began. Own
+or not, it counts up to the end of the window. What had begun before is what the history could know
+of: done by then, and recorded by then.
+
 What ``TakenFinder`` says of one point is the referee of ``at_once.taken``, which answers for all.
 """
 
@@ -8,8 +13,11 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from cds_engine.bundle.model import RuleBundle
-from cds_engine.history.event import Event
-from cds_engine.replay.points import ACTS, Patient, Point
+from cds_engine.history.event import Event, Record, time_of
+from cds_engine.history.gaps import gap_keys, gap_starts
+from cds_engine.history.person import dead_from
+from cds_engine.history.select import VOID
+from cds_engine.replay.points import ACTS, Patient, Point, enclosing, within
 from cds_engine.replay.settings import ReplaySettings, later
 from cds_engine.vocabulary.time import Instant
 
@@ -19,6 +27,8 @@ TakenState = Literal[
     "none",        # none is, and the catalogue has no name for that
     "ambiguous",   # several are
     "unclear",     # a record leaves open whether it happened
+    "incomplete",  # none that changes anything is, but the record is known to lack something
+    "died",        # none is, and the patient died before the window ended
     "pending",     # none is, but the records end before the window does
 ]  # fmt: skip
 
@@ -40,11 +50,29 @@ class Taken:
 
 
 class Act(NamedTuple):
-    """An event that shows actions of the catalogue, these, and when they were done."""
+    """An event that shows actions of the catalogue, and when they were done.
+
+    Attributes:
+        at: when that was, at the latest: of a day, a month or a year when, within it, the record
+            came to know of it.
+        start: when that was, at the earliest: of a day its start, else the same.
+        known: when the record came to know of it, in any version.
+        event: the newest version.
+        shown: the actions.
+        encounters: the encounter that it names, and all that this is part of.
+    """
 
     at: Instant
+    start: Instant
+    known: Instant
     event: Event
     shown: frozenset[str]
+    encounters: frozenset[str] = frozenset()
+
+    @property
+    def counts_from(self) -> Instant:
+        """The first instant at which a history could hold it."""
+        return max(self.at, self.known)
 
 
 class TakenFinder:
@@ -62,12 +90,19 @@ class TakenFinder:
         self.settings = settings
         self._seen_as = {code: name for name, a in bundle.actions.items() for code in a.seen_as}
         self._shown: dict[tuple[str, ...], frozenset[str]] = {}
+        changing = [code for a in bundle.actions.values() if a.change for code in a.seen_as]
+        self._gap_keys = frozenset(gap_keys(ACTS, changing))
 
-    def acts(self, events: Sequence[Event]) -> list[Act]:
-        """Return each event that shows actions of the catalogue."""
+    def acts(self, patient: Patient, held: Sequence[Event]) -> list[Act]:
+        """Return everything that shows actions of the catalogue.
+
+        Args:
+            patient: the record and its encounters.
+            held: what the record came to hold, newest versions only.
+        """
         shown_by = self._shown
         found = []
-        for event in events:
+        for event in held:
             if event.kind in ACTS:
                 codes = event.codes
                 shown = shown_by.get(codes)
@@ -76,8 +111,17 @@ class TakenFinder:
                     actions = {self._seen_as[code] for code in codes if code in self._seen_as}
                     shown = shown_by[codes] = frozenset(actions)
                 if shown:
-                    found.append(Act(_moment(event), event, shown))
-        return found
+                    found.append((event, shown))
+        if not found:
+            return []
+        known, whole = _first_known(patient.record, held), enclosing(patient, held)
+        return [_act(patient, event, shown, known, whole) for event, shown in found]
+
+    def lacking_from(self, record: Record) -> Instant | None:
+        """Return from when on the record is known to lack what may show a change; None if never."""
+        if self._gap_keys.isdisjoint(record.gaps):
+            return None
+        return min(since for key, since in gap_starts(record).items() if key in self._gap_keys)
 
     def find(
         self,
@@ -97,50 +141,83 @@ class TakenFinder:
         begun: set[str] = set()
         sources: dict[str, set[str]] = {}
         open_: set[str] = set()
-        for at, event, shown in acts:
-            here = _is_own(patient, point, event) or point.as_of < at <= end
-            if here and event.status == "unknown":
-                open_ |= shown
+        for act in acts:
+            here = act.start <= end and (act.at > point.as_of or _is_own(point, act))
+            if here and act.event.status == "unknown":
+                open_ |= act.shown
             elif here:
-                for action in shown:
-                    sources.setdefault(action, set()).add(event.source)
-            elif at <= point.as_of:
-                begun |= shown
+                for action in act.shown:
+                    sources.setdefault(action, set()).add(act.event.source)
+            elif act.counts_from <= point.as_of:
+                begun |= act.shown
         counted = {a for a in sources if a in choose or a not in begun}
         unsure = {a for a in open_ if a in choose or a not in begun} - counted
-        return self._told(counted, unsure, choose, sources, end)
-
-    def _told(
-        self,
-        counted: set[str],
-        unsure: set[str],
-        choose: tuple[str, ...],
-        sources: Mapping[str, set[str]],
-        end: Instant,
-    ) -> Taken:
-        counted = {a for a in counted if self.actions[a].change} or counted
-        named = tuple(a for a in self.actions if a in counted)
-        shown = tuple(sorted({source for action in named for source in sources[action]}))
+        named, shown = self._named(counted, sources)
         if len(named) > 1:
             return Taken("ambiguous", None, named, shown)
         if unsure:
             return Taken("unclear", None, named, shown)
-        if named:
+        since = self.lacking_from(patient.record)
+        lacks = since is not None and since <= end
+        if named and (self.actions[named[0]].change or not lacks):
             return Taken("seen", named[0], named, shown)
+        if lacks:
+            return Taken("incomplete", None, named, shown)
+        return self._quiet(patient, choose, end)
+
+    def _named(
+        self, counted: set[str], sources: Mapping[str, set[str]]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the actions that count, in the catalogue's order, and what shows them."""
+        counted = {a for a in counted if self.actions[a].change} or counted
+        named = tuple(a for a in self.actions if a in counted)
+        return named, tuple(sorted({source for action in named for source in sources[action]}))
+
+    def _quiet(self, patient: Patient, choose: Sequence[str], end: Instant) -> Taken:
+        """Return what it means that nothing was done by the end of the window."""
+        dead = dead_from(patient.record.person)
+        if dead is not None and dead <= end:
+            return Taken("died")
         if self.settings.data_until is not None and end > self.settings.data_until:
             return Taken("pending")
         still = [action for action in choose if not self.actions[action].change]
         return Taken("unchanged", still[0]) if len(still) == 1 else Taken("none")
 
 
-def _is_own(patient: Patient, point: Point, event: Event) -> bool:
-    if event.source in point.withheld:
+def _is_own(point: Point, act: Act) -> bool:
+    """Say whether an encounter wrote something: by the decision or, as it says itself, later."""
+    if act.event.source in point.withheld:
         return True
-    return bool(point.encounter) and patient.encounters.get(event.source) == point.encounter
+    named = point.encounter in act.encounters
+    return named and (point.began is None or time_of(act.event).end >= point.began)
 
 
-def _moment(event: Event) -> Instant:
-    """Return when it was done; what is dated no better than a month, when it was recorded."""
-    if event.time is None or event.time.precision in ("month", "year"):
-        return event.recorded
-    return event.time.start
+def _first_known(record: Record, held: Sequence[Event]) -> Mapping[str, Instant]:
+    """Return source -> when any version of it was recorded first, if some have several."""
+    found: dict[str, Instant] = {}
+    if len(held) < len(record.events):
+        for event in record.events:
+            if event.kind in ACTS and event.status not in VOID:
+                recorded = found.get(event.source, event.recorded)
+                found[event.source] = min(recorded, event.recorded)
+    return found
+
+
+def _act(
+    patient: Patient,
+    event: Event,
+    shown: frozenset[str],
+    first_known: Mapping[str, Instant],
+    whole: Mapping[str, str],
+) -> Act:
+    """Return an act; what is dated no better than a day was, within that, when it was recorded."""
+    named, known = patient.encounter_of(event), first_known.get(event.source, event.recorded)
+    encounters = frozenset[str]() if named is None else within(named, whole)
+    time = event.time
+    if time is None:
+        return Act(known, known, known, event, shown, encounters)
+    if time.precision == "instant":
+        return Act(time.start, time.start, known, event, shown, encounters)
+    at = max(time.start, min(known, time.end))
+    start = time.start if time.precision == "day" else at
+    return Act(at, start, known, event, shown, encounters)

@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,11 @@ import zstandard
 from builders.records import a_bundle, a_document, a_person, files_of
 
 from cds_adapters.bulk.request import ReplayRequest
-from cds_adapters.bulk.run import Progress, ReplayResult, in_silence, replay
+from cds_adapters.bulk.run import Progress, ReplayResult, in_silence, replay, unheard
 from cds_adapters.fhir.samples import sample_patients, to_json, to_ndjson, to_transaction_bundle
 from cds_engine.bundle.read import FILES
 from cds_engine.history.event import Event, Record
-from cds_engine.replay.points import Patient
+from cds_engine.replay.points import Named, Patient
 from cds_engine.replay.settings import ReplaySettings
 
 Json = dict[str, Any]
@@ -61,12 +61,18 @@ def bundles(folder: Path, count: int = 14) -> Path:
     return write(folder, {f"{p.id}.json": to_json(to_transaction_bundle(p)) for p in patients})
 
 
-def run(data: Path | str, out: Path, progress: Progress = in_silence, **given: Any) -> ReplayResult:
+def run(
+    data: Path | str,
+    out: Path,
+    progress: Progress = in_silence,
+    tell: Callable[[str], None] = unheard,
+    **given: Any,
+) -> ReplayResult:
     """Replay an export by the stepped care that ships, at the end of each encounter."""
     given.setdefault("bundles", (bundle_files(),))
     given.setdefault("settings", AT_END)
     given.setdefault("complete", COMPLETE)
-    return replay(ReplayRequest(data=str(data), out=out, **given), progress)
+    return replay(ReplayRequest(data=str(data), out=out, **given), progress, tell)
 
 
 def rows_of(out: Path) -> list[Json]:
@@ -86,8 +92,14 @@ def lines(resources: Iterable[Json]) -> str:
 
 
 def a_patient(*events: Event, encounters: Mapping[str, str] | None = None) -> Patient:
-    """Return a patient with these events; which were written in which encounter."""
-    return Patient(Record(a_person(), tuple(events)), dict(encounters or {}))
+    """Return a patient with these events; which were written in which encounter, all versions."""
+    return Patient(Record(a_person(), tuple(events)), named_in(encounters or {}, *events))
+
+
+def named_in(encounters: Mapping[str, str], *events: Event) -> dict[Named, str]:
+    """Return the encounter that every version of a source names."""
+    named = {(event.source, event.version): encounters.get(event.source) for event in events}
+    return {version: encounter for version, encounter in named.items() if encounter is not None}
 
 
 EXAMPLE = a_bundle()

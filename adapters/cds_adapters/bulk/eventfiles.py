@@ -78,7 +78,7 @@ def write_event_files(folder: Path, patients: Iterable[Patient]) -> None:
     ):
         for patient in patients:
             rows = [
-                _event_row(patient.key, event, patient.encounters.get(event.source))
+                _event_row(patient.key, event, patient.encounter_of(event))
                 for event in patient.record.events
             ]
             events.write_table(pa.Table.from_pylist(rows, EVENTS))

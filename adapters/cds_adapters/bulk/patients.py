@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import cast
 
 import msgspec
-from msgspec import Raw
 
 from cds_adapters.bulk.deletions import take_back, without_deleted
 from cds_adapters.bulk.job import Job
@@ -14,15 +13,29 @@ from cds_adapters.bulk.medications import Medications
 from cds_adapters.bulk.rejects import Reject, reject
 from cds_adapters.bulk.scan import read_report
 from cds_adapters.bulk.spill import Laid, Piece, read_blocks
+from cds_adapters.fhir.context import NO_VERSION, Context, Version
 from cds_adapters.fhir.decode import DecodedBundle, add_url, decode_resource
 from cds_adapters.fhir.elements import Reference
+from cds_adapters.fhir.errors import NotUsedError
 from cds_adapters.fhir.record import record_of
 from cds_adapters.fhir.references import local_reference
-from cds_adapters.fhir.resources import USED_TYPES, OfMedication, UsedResource
+from cds_adapters.fhir.resources import (
+    USED_TYPES,
+    CarePlan,
+    Encounter,
+    MedicationAdministration,
+    MedicationDispense,
+    MedicationRequest,
+    OfMedication,
+    Procedure,
+    ServiceRequest,
+    UsedResource,
+)
+from cds_adapters.fhir.site_map import PLAIN, SiteMap
 from cds_adapters.fhir.troubles import is_id
 from cds_adapters.fhir.whole import lost_nothing
 from cds_engine.history.event import Event, Person, Record
-from cds_engine.replay.points import Patient
+from cds_engine.replay.points import Named, Patient
 
 _event = msgspec.msgpack.Decoder(Event).decode
 _person = msgspec.msgpack.Decoder(Person).decode
@@ -30,9 +43,18 @@ _reference = msgspec.json.Decoder(Reference).decode
 _resource = msgspec.json.Decoder(UsedResource).decode
 _resources = msgspec.json.Decoder(UsedResource).decode_lines
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_NO_RAW = Raw()
 _USED = frozenset(USED_TYPES.values())
 _OF_MEDICATION = frozenset(kind for kind in _USED if issubclass(kind, OfMedication))
+_NAMES_ENCOUNTER = {
+    MedicationRequest: "other_encounter",
+    MedicationDispense: "other_context",
+    MedicationAdministration: "other_context",
+    Procedure: "other_encounter",
+    ServiceRequest: "other_encounter",
+    CarePlan: "other_encounter",
+    Encounter: "other_partOf",
+}
+"""Type of what may be a catalogue action -> the element that names its encounter."""
 
 
 class ShardReader:
@@ -98,7 +120,8 @@ class ShardReader:
             gaps["kind:patient"] = "persons contradict each other" if people else words
         person = people.pop() if len(people) == 1 else Person(patient)
         told = tuple(_event(piece.data) for piece in events)
-        written = {_event(p.data).source: p.encounter for p in events if p.encounter}
+        named = zip(told, [piece.encounter for piece in events], strict=True)
+        written = _each_once((event.source, event.version, name) for event, name in named if name)
         return Patient(Record(person, told, (), gaps), written)
 
     def _of_resources(
@@ -130,7 +153,7 @@ class ShardReader:
             record = take_back(record, deleted)
         # on a schedule there is no encounter that could have written anything
         scheduled = self._job.settings.points == "schedule"
-        return Patient(record, {} if scheduled else written_in(resources, urls))
+        return Patient(record, {} if scheduled else written_in(resources, urls, self._site))
 
     def _decoded(self, piece: Piece, number: int) -> DecodedBundle:
         file = self._job.file(number).name
@@ -178,20 +201,46 @@ def _plain(piece: Piece) -> UsedResource | None:
     return resource if fine else None
 
 
-def written_in(resources: Iterable[UsedResource], urls: Mapping[str, str]) -> dict[str, str]:
-    """Return source -> source of the encounter that it names."""
-    found: dict[str, str] = {}
+def written_in(
+    resources: Iterable[UsedResource], urls: Mapping[str, str], site: SiteMap = PLAIN
+) -> dict[Named, str]:
+    """Return version of an act -> the encounter that it names; of an encounter, what it is part of.
+
+    Args:
+        resources: everything of one patient.
+        urls: what the addresses in Bundles stand for.
+        site: how the site's dates are to be read.
+    """
+    found: list[tuple[str, Version, str]] = []
     named: dict[bytes, str | None] = {b"": None}
+    context: Context | None = None
     for resource in resources:
         kind = type(resource)
-        raw = getattr(resource, "other_context", None) if kind in _OF_MEDICATION else None
-        text = bytes(raw or getattr(resource, "other_encounter", None) or _NO_RAW)
+        element = _NAMES_ENCOUNTER.get(kind)
+        if element is None:
+            continue
+        text = bytes(getattr(resource, element))
         if text not in named:
             named[text] = _encounter(text, urls)
         encounter = named[text]
         if encounter is not None:
-            found[f"{kind.__name__}/{resource.id}"] = encounter
-    return found
+            context = context or Context(site)
+            version = _version(resource, context)
+            found.append((f"{kind.__name__}/{resource.id}", version, encounter))
+    return _each_once(found)
+
+
+def _version(resource: UsedResource, context: Context) -> Version:
+    try:
+        return context.version(resource.meta)
+    except NotUsedError:
+        # the record does not use it either
+        return NO_VERSION
+
+
+def _each_once(found: Iterable[tuple[str, Version, str]]) -> dict[Named, str]:
+    """Name one encounter for each version; of copies that disagree, the same one in any order."""
+    return {(source, version): name for source, version, name in sorted(found, reverse=True)}
 
 
 def _encounter(raw: bytes, urls: Mapping[str, str]) -> str | None:

@@ -141,6 +141,8 @@ def replay(
     export = find_export(request.data)
     refuse_own_data(request)
     job = _job(request, export)
+    settings = request.settings.settled_by(job.rules()[0].document.aim)
+    request, job = replace(request, settings=settings), replace(job, settings=settings)
     refuse_another(request, job.rules(), export)
     with _team(request) as team:
         _prepare(request, export, job)
@@ -150,7 +152,7 @@ def replay(
         whole = together(job.parts, parts)
         scans = whole.files
         job, lacks = _completed(request, replace(job, before=whole.before), scans)
-        refuse_other_data(request, job.settings.data_until, data_digest(scans))
+        refuse_other_data(request, job, data_digest(scans))
         _clear(request)
         _refuse_damaged(request, scans, [])
         reports = _replay_all(team, job, parts, progress)

@@ -17,7 +17,14 @@ from cds_engine.history.table.clock import Index, Timeline
 from cds_engine.history.table.columns import NEVER, Bools, Floats, Longs
 from cds_engine.history.table.rounding import rounded_all
 from cds_engine.replay.at_once.rows import Rows, later_all, owners, picked, timeline, together
-from cds_engine.replay.outcome import KNOWN, PENDING, Measured, OutcomeFinder, Readings
+from cds_engine.replay.outcome import (
+    KNOWN,
+    LONGEST_DAY,
+    PENDING,
+    Measured,
+    OutcomeFinder,
+    Readings,
+)
 from cds_engine.vocabulary.time import DAY, Instant
 from cds_engine.vocabulary.units import SAME, Conversion, StatedUnit, conversion
 from cds_engine.vocabulary.value import Scalar
@@ -63,12 +70,14 @@ class _Flat:
         end: their last instants.
         value: the number in the variable's unit; NaN where the referee has to look.
         vague: patients of whom some reading is not dated to the day, or lasted.
+        daily: whether any reading is dated to the day.
     """
 
     line: Timeline
     end: Longs
     value: Floats
     vague: Bools
+    daily: bool
 
 
 class _Finding:
@@ -110,7 +119,8 @@ class _Finding:
 
     def _tell_incomplete(self) -> Bools:
         """Return the rows of patients in whom the search for readings was not complete."""
-        gaps = [self.finder.gap(p.record.gaps) is not None for p in self.rows.patients]
+        name = self.finder.name
+        gaps = [self.finder.gap(name, patient.record.gaps) for patient in self.rows.patients]
         incomplete: Bools = np.array(gaps, dtype=np.bool_)[self.rows.patient]
         self.which[incomplete] = _INCOMPLETE
         return incomplete
@@ -120,8 +130,8 @@ class _Finding:
         line = readings.line
         after = line.upto(self.rows.patient, self.rows.as_of)
         tolerance = self.finder.settings.tolerance
-        first = line.below(self.rows.patient, before(tolerance, self.target))
-        first = np.maximum(first, after)
+        low = before(tolerance, self.target)
+        first = np.maximum(line.below(self.rows.patient, low), after)
         stop = line.upto(self.rows.patient, self.last)
         some = np.flatnonzero(first < stop)
         nearest = self._nearest(line, some, first[some], stop[some])
@@ -129,6 +139,9 @@ class _Finding:
         self.which[some[single]] = nearest[single] + len(_WITHOUT)
         hard = np.zeros(len(self.rows), dtype=np.bool_)
         hard[some[~single]] = True
+        if readings.daily:
+            # a reading of the day on which the tolerance begins may count
+            hard |= np.maximum(line.below(self.rows.patient, low - LONGEST_DAY), after) < first
         return hard
 
     def _nearest(self, line: Timeline, some: Index, first: Index, stop: Index) -> Index:
@@ -212,7 +225,7 @@ def _flat(finder: OutcomeFinder, variable: Variable, events: Sequence[Sequence[E
     vague = np.zeros(len(events), dtype=np.bool_)
     vague[patient[(end != start) & ~daily]] = True
     line, order = timeline(len(events), patient, start)
-    return _Flat(line, end[order], _values(variable, flat)[order], vague)
+    return _Flat(line, end[order], _values(variable, flat)[order], vague, bool(daily.any()))
 
 
 def _values(variable: Variable, events: Sequence[Event]) -> Floats:

@@ -6,7 +6,14 @@ from collections.abc import Collection, Sequence
 
 from cds_engine.history.event import Event
 from cds_engine.replay.engine import Asked
-from cds_engine.replay.points import Patient, Point, decision_points, schedule
+from cds_engine.replay.points import (
+    LATE_ON_SCHEDULE,
+    Patient,
+    Point,
+    decision_points,
+    is_after_all,
+    schedule,
+)
 from cds_engine.replay.settings import ReplaySettings
 
 
@@ -45,13 +52,17 @@ def _scheduled(
 ) -> tuple[list[Asked], Counter[str]]:
     """Return for each patient the points from the first entry of the record on."""
     instants = schedule(settings)
-    points = [Point("", at) for at in instants]
+    points = [Point("", at) for at in instants if not is_after_all(at, settings)]
+    late = 0
     asked: list[Asked] = []
     with_point = 0
     for place, patient in enumerate(patients):
         recorded = [event.recorded for event in patient.record.events]
         if recorded:
-            some = points[bisect_left(instants, min(recorded)) :]
+            first = bisect_left(instants, min(recorded))
+            some = points[first:]
+            late += len(instants) - max(first, len(points))
             with_point += bool(some)
             asked += [Asked(place, point) for point in some]
-    return asked, Counter({"points": len(asked), WITH_POINT: with_point})
+    counts = {"points": len(asked), WITH_POINT: with_point, LATE_ON_SCHEDULE: late}
+    return asked, Counter(counts)

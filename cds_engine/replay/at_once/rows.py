@@ -13,6 +13,7 @@ from cds_engine.history.table.clock import Clock, Index, Timeline
 from cds_engine.history.table.columns import Longs
 from cds_engine.replay.engine import Asked
 from cds_engine.replay.points import Patient
+from cds_engine.replay.settings import LAST
 from cds_engine.vocabulary.time import Duration
 
 T = TypeVar("T")
@@ -49,7 +50,7 @@ def rows_of(patients: Sequence[Patient], asked: Sequence[Asked]) -> Rows:
 
 def later_all(at: Longs, by: Duration) -> Longs:
     """Return the instants that much later, as ``later`` does of one."""
-    return months_before(at, -by.months) + by.exact
+    return np.minimum(months_before(at, -by.months) + by.exact, LAST)
 
 
 def owners(found: Sequence[Sequence[object]]) -> Longs:

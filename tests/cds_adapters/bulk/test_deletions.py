@@ -136,10 +136,10 @@ def test_a_deletion_that_names_no_resource_is_told(data: Path, tmp_path: Path) -
 def test_deletions_are_the_same_in_parts(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gone = [f"Observation/{WHO}-bp-{n}" for n in (1, 2, 3)]
+    gone = [f"Observation/{WHO}-bp-{n}" for n in range(300)]
     write(data, {"gone.ndjson": "".join(map(delete, gone))})
     run(data, tmp_path / "whole")
-    monkeypatch.setattr("cds_adapters.bulk.parts.SIZE", 150)
+    monkeypatch.setattr("cds_adapters.bulk.parts.SIZE", 10_000)
     run(data, tmp_path / "parts", jobs=2, shards=3)
     for name in ("decisions.parquet", "manifest.json"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -77,8 +77,9 @@ def test_other_data_under_the_same_names_are_noticed_once_they_are_read(
     run(data, tmp_path / "out")
     held = decisions(tmp_path / "out")
     write(data, {"Condition.ndjson": (data / "Condition.ndjson").read_bytes() + b"\n"})
-    with pytest.raises(BulkError, match="holds a finished replay of other data; name another"):
+    with pytest.raises(BulkError, match="holds a finished replay of other data; name") as fault:
         run(data, tmp_path / "out")
+    assert f"What was read stays in {tmp_path / 'out' / WORK} for that;" in str(fault.value)
     assert decisions(tmp_path / "out") == held
     (data / "Condition.ndjson").rename(data / "Condition.2.ndjson")
     with pytest.raises(BulkError, match="holds a finished replay of other data; name another"):

@@ -16,11 +16,12 @@ def data(tmp_path: Path) -> Path:
     return export(tmp_path / "data")
 
 
+@pytest.mark.parametrize("complete", [COMPLETE, (*COMPLETE, "Patient")])
 def test_an_export_without_patients_says_so_and_not_to_map_codes(
-    data: Path, tmp_path: Path
+    data: Path, tmp_path: Path, complete: tuple[str, ...]
 ) -> None:
     (data / "Patient.ndjson").unlink()
-    found = run(data, tmp_path / "out", complete=(*COMPLETE, "Patient"))
+    found = run(data, tmp_path / "out", complete=complete)
     assert (
         "the export holds no Patient: age, sex unknown for everybody, and nothing that rests on "
         "it can be decided; export it"

@@ -40,6 +40,7 @@ def changed(**stage: object) -> Json:
         a_document(),
         a_document(effective_from="2026-01-01", about={"cautions": ["Not for emergencies."]}),
         a_document(evidence={"estimand": {"anything": [1, 2]}}),
+        a_document(aim=a_document()["aim"] | {"from": "start"}),
         changed(
             rule=SCORES | {"margin": 0.5, "support": [{"actions": ["add_ace"], "when": "true"}]}
         ),
@@ -56,6 +57,7 @@ def test_what_the_engine_accepts_fits_the_schema(document: Json) -> None:
         a_document(version=1.0),
         a_document(regime="Bad Name"),
         a_document(titel="x"),
+        a_document(aim=a_document()["aim"] | {"from": "birth"}),
         changed(rule="always"),
         changed(rule=[{"when": True, "then": "add_ace"}]),
         changed(choose=[]),

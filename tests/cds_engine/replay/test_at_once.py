@@ -28,7 +28,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_engine.bundle.model import RuleBundle
-from cds_engine.history.event import Event, Person, Record, Time
+from cds_engine.history.event import Event, Gap, Person, Record, Time
 from cds_engine.history.reading import USUAL_STATUSES, measure
 from cds_engine.history.select import known_by
 from cds_engine.replay.at_once.outcome import Outcomes, outcomes_at_once
@@ -38,10 +38,10 @@ from cds_engine.replay.at_once.taken import taken_at_once
 from cds_engine.replay.engine import Asked
 from cds_engine.replay.outcome import Measured, OutcomeFinder
 from cds_engine.replay.points import EVER, Patient, Point, decision_points, settled
-from cds_engine.replay.settings import ReplaySettings, later
+from cds_engine.replay.settings import LAST, ReplaySettings, later
 from cds_engine.replay.shard import place_of, replay_shard
 from cds_engine.replay.taken import Act, Taken, TakenFinder
-from cds_engine.vocabulary.time import DAY, HOUR, Instant, parse_duration
+from cds_engine.vocabulary.time import DAY, HOUR, Instant, day_start, parse_duration
 from cds_engine.vocabulary.value import Span
 
 SEEN_AS = {LIFESTYLE, LISINOPRIL}
@@ -70,6 +70,11 @@ AIMS = {
     "no variable": aiming_at("death"),
     "no horizon": aiming_at(at=None),
 }
+OBSERVED = a_bundle(
+    actions=a_document()["actions"]
+    | {"monitor": {"label": "Measure again", "change": False, "seen_as": ["snomed|9"]}}
+)
+"""A catalogue whose action that changes nothing is seen as well."""
 FOR_ALL = a_bundle(population="age >= 18", aim={"outcome": "sbp", "at": "P1M", "better": "lower"})
 
 _DURATIONS = st.sampled_from([parse_duration(text) for text in ("P5D", "P10D", "P1M", "P30D")])
@@ -85,6 +90,7 @@ _SHAPES = st.sampled_from(
         ("observation", (SBP,)), ("observation", (SBP,)), ("observation", (SBP, "loinc|1")),
         ("observation", ("loinc|1",)), ("request", (LISINOPRIL,)), ("dispense", (LISINOPRIL,)),
         ("service", (LIFESTYLE,)), ("procedure", (LIFESTYLE, LISINOPRIL)),
+        ("procedure", ("snomed|9",)),
         ("statement", (LISINOPRIL,)), ("condition", (HYPERTENSION,)),
     ]
 )  # fmt: skip
@@ -93,6 +99,9 @@ _VALUES = st.sampled_from(
 )
 _STATUSES = ["final", "unknown", "unknown", "preliminary", "entered-in-error", "active"]
 _ENCOUNTERS = ["Encounter/1", "Encounter/2", "Encounter/3"]
+_GAPS = st.sampled_from(
+    [(), (), (), ("kind:observation",), ("kind:request", f"code:{LISINOPRIL}"), ("service:x",)]
+)
 
 
 @st.composite
@@ -152,14 +161,16 @@ def patients(draw: st.DrawFn, name: str = "p") -> Patient:
     # copies, and sources that tell several things
     found += draw(st.lists(st.sampled_from(found), max_size=2)) if found else []
     died = draw(st.none() | times())
-    gaps = draw(st.sampled_from([{}, {}, {}, {}, {"kind:observation": "it was cut"}]))
+    gaps = dict.fromkeys(draw(_GAPS), "it was cut")
+    since = {gap: (Gap(draw(_INSTANTS), "it was cut"),) for gap in gaps if draw(st.booleans())}
     written = {
-        event.source: draw(st.sampled_from(_ENCOUNTERS))
+        (event.source, event.version): draw(st.sampled_from(_ENCOUNTERS))
         for event in found
         if draw(st.sampled_from([False, False, True]))
     }
-    record = Record(Person(name, a_person().born, "female", died=died), tuple(found), (), gaps)
-    return Patient(record, written)
+    dead = draw(st.sampled_from([False] * 5 + [True]))
+    person = Person(name, a_person().born, "female", died, dead, draw(st.none() | _INSTANTS))
+    return Patient(Record(person, tuple(found), (), gaps, gap_times=since), written)
 
 
 @st.composite
@@ -170,7 +181,8 @@ def cases(draw: st.DrawFn) -> tuple[list[Patient], list[Asked]]:
     for place, patient in enumerate(some):
         sources = sorted({event.source for event in patient.record.events}) or ["none"]
         held = st.just(frozenset[str]()) | st.frozensets(st.sampled_from(sources), max_size=2)
-        point = st.builds(Point, st.sampled_from(["", "", *_ENCOUNTERS]), _INSTANTS, held)
+        named, began = st.sampled_from(["", "", *_ENCOUNTERS]), st.none() | _INSTANTS
+        point = st.builds(Point, named, _INSTANTS, held, began)
         found = sorted(draw(st.lists(point, max_size=5)), key=lambda one: one.as_of)
         asked += [Asked(place, one) for one in found]
     return some, asked
@@ -218,16 +230,18 @@ def referee_outcome(
     return finder.find(record, readings, one.point.as_of, start)
 
 
-@given(cases(), SETTINGS, st.data())
-@settings(max_examples=250)
-def test_actions_taken(case: Case, told: ReplaySettings, data: st.DataObject) -> None:
+@given(cases(), SETTINGS, st.booleans(), st.data())
+@settings(max_examples=200)
+def test_actions_taken(
+    case: Case, told: ReplaySettings, observed: bool, data: st.DataObject
+) -> None:
     some, asked = case
-    finder = TakenFinder(AIMS["mean"], told)
+    finder = TakenFinder(OBSERVED if observed else AIMS["mean"], told)
     stages = [data.draw(st.sampled_from([None, "baseline", "three_months"])) for _ in asked]
     held = [settled(patient.record) for patient in some]
     answers, which = taken_at_once(finder, rows_of(some, asked), held, stages)
     assert [answers[place] for place in which] == [
-        finder.find(some[place], point, stage, finder.acts(held[place]))
+        finder.find(some[place], point, stage, finder.acts(some[place], held[place]))
         for (place, point), stage in zip(asked, stages, strict=True)
     ]
 
@@ -237,7 +251,9 @@ def test_decision_points(
     some: list[Patient], scheduled: bool, told: ReplaySettings, first: Instant, every: Any
 ) -> None:
     if scheduled:
-        told = ReplaySettings("schedule", first=first, last=first + 40 * DAY, every=every)
+        told = ReplaySettings(
+            "schedule", first=first, last=first + 40 * DAY, every=every, data_until=told.data_until
+        )
     held = [settled(patient.record) for patient in some]
     asked, counts = points_at_once(some, held, told, SEEN_AS)
     each = [decision_points(patient, told, SEEN_AS) for patient in some]
@@ -267,7 +283,7 @@ def test_a_whole_replay(names: list[int], data: st.DataObject, told: ReplaySetti
         if stage is not None and told.from_start:
             starts.setdefault(one.patient, as_of)
         patient = some[one.patient]
-        done = taken.find(patient, one.point, stage, taken.acts(settled(patient.record)))
+        done = taken.find(patient, one.point, stage, taken.acts(patient, settled(patient.record)))
         assert done == Taken(*(columns[f"taken.{name}"][row] for name in Taken.__slots__))
         start = min(starts.get(one.patient, as_of), as_of)
         measured = referee_outcome(outcome, some, one, start)
@@ -309,13 +325,18 @@ def test_readings_that_count_are_those_that_a_history_would_measure(found: list[
     ]
 
 
-@given(st.integers(at("1900-01-01T00:00"), at("2100-01-01T00:00")), st.integers(0, 40), _DURATIONS)
+@given(
+    st.integers(at("1900-01-01T00:00"), at("2100-01-01T00:00")) | st.just(LAST - 40 * DAY),
+    st.integers(0, 40),
+    _DURATIONS,
+)
 def test_instants_later(when: Instant, days: int, by: Any) -> None:
     several = np.array([when, when + days * DAY], dtype=np.int64)
     assert later_all(several, by).tolist() == [later(int(one), by) for one in several]
 
 
 HORIZON = AS_OF + 30 * DAY
+LOW_DAY = day_start(HORIZON - 5 * DAY)
 
 
 @pytest.mark.parametrize(
@@ -328,6 +349,18 @@ HORIZON = AS_OF + 30 * DAY
         pytest.param(
             {"readings": [(HORIZON - 5 * DAY, 130.0)]},
             Measured(130.0, "known", HORIZON - 5 * DAY), id="at the start of the tolerance",
+        ),
+        pytest.param(
+            {"readings": [(LOW_DAY, 130.0)], "day": True},
+            Measured(130.0, "known", LOW_DAY), id="on the day of its start",
+        ),
+        pytest.param(
+            {"readings": [(LOW_DAY - DAY, 130.0)], "day": True}, Measured(None, "absent"),
+            id="on the day before",
+        ),
+        pytest.param(
+            {"readings": [(LOW_DAY, 130.0)]}, Measured(None, "absent"),
+            id="at an instant of that day before its start",
         ),
         pytest.param(
             {"readings": [(HORIZON + 5 * DAY, 130.0)]},
@@ -350,8 +383,9 @@ HORIZON = AS_OF + 30 * DAY
 )  # fmt: skip
 def test_outcomes_at_the_ends_of_intervals(given: dict[str, Any], expected: Measured) -> None:
     readings = [
-        Event("observation", (SBP,), Time(when, when), when, f"Observation/{when}",
-              status="final", value=value, unit=mm_hg())
+        Event("observation", (SBP,),
+              Time(when, when + DAY - 1, "day") if "day" in given else Time(when, when), when,
+              f"Observation/{when}", status="final", value=value, unit=mm_hg())
         for when, value in given.get("readings", ())
     ]  # fmt: skip
     died = given.get("died")
@@ -417,7 +451,31 @@ def test_actions_at_the_ends_of_the_window(given: dict[str, Any], expected: Take
     answers, which = taken_at_once(finder, rows_of([patient], [one]), [acts], ["three_months"])
     found = answers[which[0]]
     assert expected in (found, found.state)
-    assert found == finder.find(patient, one.point, "three_months", finder.acts(acts))
+    assert found == finder.find(patient, one.point, "three_months", finder.acts(patient, acts))
+
+
+@pytest.mark.parametrize(
+    ("order", "gaps", "expected"),
+    [
+        pytest.param((LISINOPRIL, "2025-06-25"), (), "seen", id="the window ends on its day"),
+        pytest.param((LISINOPRIL, "2025-06-26"), (), "unchanged", id="and on the day before"),
+        pytest.param((LISINOPRIL, "2025-06-20"), ("*",), "seen", id="a change beside a gap"),
+        pytest.param(("snomed|9", "2025-06-20"), (), "seen", id="what changes nothing"),
+        pytest.param(("snomed|9", "2025-06-20"), ("*",), "incomplete", id="and that beside a gap"),
+    ],
+)
+def test_actions_of_a_day_and_beside_a_gap(
+    order: tuple[str, str], gaps: tuple[str, ...], expected: str
+) -> None:
+    code, day = order
+    act = a_prescription(code, day, recorded=f"{day}T12:00")
+    record = Record(a_person(), (act,), (), dict.fromkeys(gaps, "it was cut"))
+    patient, one = Patient(record), Asked(0, Point("", AS_OF))
+    finder = TakenFinder(OBSERVED, ReplaySettings(window=parse_duration("P10D")))
+    answers, which = taken_at_once(finder, rows_of([patient], [one]), [[act]], ["three_months"])
+    found = answers[which[0]]
+    assert found.state == expected
+    assert found == finder.find(patient, one.point, "three_months", finder.acts(patient, [act]))
 
 
 class CountingFinder(TakenFinder):

@@ -13,6 +13,7 @@ from builders.records import (
     SBP,
     a_bundle,
     a_condition,
+    a_document,
     a_person,
     a_reading,
     advice,
@@ -45,6 +46,9 @@ _SHAPES = st.sampled_from(
         ("service", LIFESTYLE, "active"), ("procedure", LIFESTYLE, "completed"),
     ]
 )  # fmt: skip
+
+
+_NEWER = st.sampled_from(["entered-in-error", "active"])
 
 
 @st.composite
@@ -81,9 +85,9 @@ def patients(draw: st.DrawFn, name: str = "p1", first: int = 0) -> Patient:
     found = [draw(resources(first + n)) for n in range(draw(st.integers(0, 10)))]
     seen = [draw(visits(first + n)) for n in range(draw(st.integers(1, 4)))]
     written = {
-        event.source: draw(st.sampled_from(seen)).source
-        for event in found
-        if event.kind in ("request", "service") and draw(st.booleans())
+        (event.source, event.version): draw(st.sampled_from(seen)).source
+        for event in (*found, *seen)
+        if event.kind in ("request", "service", "encounter") and draw(st.booleans())
     }
     person = a_person()
     record = Record(type(person)(name, person.born, person.sex), (*found, *seen))
@@ -116,14 +120,23 @@ def test_what_is_recorded_after_a_decision_point_never_changes_it(
     instants = sorted({row["key.as_of"] for row in before}) or [AS_OF]
     cut: int = instants[which % len(instants)]
     late = [but(event, recorded=max(event.recorded, cut + 1)) for event in more.record.events]
+    # a newer version takes back what it is of, or names another encounter
     newer = [
-        but(event, version=(2, ""), recorded=cut + 1, status="entered-in-error")
-        for event in patient.record.events
+        but(event, version=(2, ""), recorded=cut + 1, status=data.draw(_NEWER))
         if event.kind != "encounter"
+        else but(event, version=(2, ""), recorded=cut + 1)
+        for event in patient.record.events
     ]
-    events = (*patient.record.events, *late, *newer[: data.draw(st.integers(0, len(newer)))])
+    visits = [event.source for event in patient.record.events if event.kind == "encounter"]
+    moved = {
+        (event.source, event.version): data.draw(st.sampled_from(visits))
+        for event in newer
+        if data.draw(st.booleans())
+    }
+    events = [*patient.record.events, *late, *newer[: data.draw(st.integers(0, len(newer)))]]
     grown = Patient(
-        Record(patient.record.person, events), {**patient.encounters, **more.encounters}
+        Record(patient.record.person, tuple(data.draw(st.permutations(events)))),
+        {**patient.encounters, **more.encounters, **moved},
     )
     after = {
         (row["key.encounter"], row["key.as_of"]): known_then(row)
@@ -220,6 +233,21 @@ def test_the_horizon_can_count_from_the_start_of_the_regime() -> None:
     common = row_dicts(replay_shard([patient], [BUNDLE], start))
     assert [row["outcome.value"] for row in own] == [132.0, None]
     assert [row["outcome.value"] for row in common] == [132.0, 132.0]
+
+
+def test_where_the_horizon_counts_from_is_the_aims_to_say_unless_the_settings_do() -> None:
+    [patient] = a_cohort()
+    later = an_event(
+        "encounter", ("act|AMB",), "2025-06-01T09:00", source="Encounter/2", status="finished",
+        until="2025-06-01T09:30",
+    )  # fmt: skip
+    patient = Patient(Record(patient.record.person, (*patient.record.events, later)))
+    bundle = a_bundle(aim=a_document()["aim"] | {"from": "start"})
+    each = ReplaySettings(end=True, from_start=False)
+    of_aim = row_dicts(replay_shard([patient], [bundle], AT_END))
+    told = row_dicts(replay_shard([patient], [bundle], each))
+    assert [row["outcome.value"] for row in of_aim] == [132.0, 132.0]
+    assert [row["outcome.value"] for row in told] == [132.0, None]
 
 
 class Lying(ScalarEngine):
