@@ -20,14 +20,17 @@ from cds_adapters.bulk.run import WORK
 from cds_adapters.cli.app import app
 from cds_adapters.cli.output import CANNOT_READ, FINDINGS, FINE, USAGE
 from cds_adapters.storage.shelf import read_bundle_folder, shipped_rules
+from cds_adapters.web.replays import SIDES
 from cds_engine.assume.balance import LARGE
 from cds_engine.assume.ledger import COMPLETE
 from cds_engine.assume.positivity import MANY, RARE
 from cds_engine.history.value import MissingReason
 from cds_engine.replay import outcome
 from cds_engine.replay.engine import UNKNOWN
+from cds_engine.replay.figures.flips import KINDS
 from cds_engine.replay.figures.points import KNOWN_ACTION
 from cds_engine.replay.figures.settings import FigureSettings
+from cds_engine.replay.figures.values import Refusal
 from cds_engine.replay.settings import ReplaySettings
 from cds_engine.replay.shard import replay_shard
 from cds_engine.replay.table import Columns
@@ -198,6 +201,39 @@ def test_each_section_stands_in_the_figures(made: tuple[Path, list[Said]]) -> No
     assert set(figures_of(made)) - keys <= about
 
 
+def at(figures: Any, path: str) -> Any:
+    """What stands at a path of the figures; of a list, in its first one."""
+    for name in path.split("."):
+        figures = figures[name.removesuffix("[]")]
+        figures = figures[0] if name.endswith("[]") else figures
+    return figures
+
+
+def test_what_scripts_ask_for_stands_in_the_figures(made: tuple[Path, list[Said]]) -> None:
+    figures, rows = figures_of(made), {words(row[0])[0]: words(row[1]) for row in table("key")}
+    assert rows.pop("flips.kinds") == list(KINDS)  # there is one version in this run
+    assert rows.pop("value.refused_for") == list(get_args(Refusal))
+    assert at(figures, "value.refused_for") is None
+    assert rows.pop("second") == ["spoken"]
+    assert figures["second"] is None
+    assert len(rows) == 5
+    for path, named in rows.items():
+        held = at(figures, path)
+        inside = held[0] if isinstance(held, list) else held
+        assert set(named) <= set(inside), path
+
+
+def test_the_manifest_states_the_limits_that_it_is_said_to(made: tuple[Path, list[Said]]) -> None:
+    held = json.loads((made[0] / "run" / "manifest.json").read_text("utf-8"))["figures"].values()
+    told = [float(row[1]) for row in table("limit")]
+    assert "all but the last four" in PAGE
+    assert set(told[:-4]) <= {float(one) for one in held if isinstance(one, int | float)}
+
+
+def test_the_sides_of_a_pair_are_asked_for_by_their_letters() -> None:
+    assert [f"{side}=against" in PAGE for side in SIDES] == [True, True]
+
+
 def test_the_limits_are_those_of_the_program() -> None:
     plain = FigureSettings()
     limits = [
@@ -240,8 +276,11 @@ def texts(tree: ast.AST) -> Iterator[str]:
 
 
 def can_be_said(message: str, spoken: list[str]) -> bool:
-    """Say whether a message begins as one of the texts does, whatever is put into that."""
-    for said in (message.rstrip(" …"), message.strip(" …")):
+    """Say whether a message begins as one of the texts does, whatever is put into that.
+
+    What stands before its first colon, such as a stage, may be put there by another text.
+    """
+    for said in (message.rstrip(" …"), message.strip(" …"), message.strip(" …:")):
         ending = said[-8:]
         for text in (text for text in spoken if ending in text):
             part = text[: text.index(ending) + len(ending)]

@@ -1,7 +1,7 @@
 """A patient's decision points, one a stage, are a trajectory; who is left out is counted."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from cds_engine.estimate.trajectories import Trajectories
 from cds_engine.replay.figures.advice import Advice, advice_of
 from cds_engine.replay.figures.points import DecisionPoints
 from cds_engine.replay.figures.settings import FigureSettings
+from cds_engine.replay.figures.untold import Reached, StoodFor, stood_for
 from cds_engine.vocabulary.units import unit_words
 
 DECEASED = "deceased"
@@ -27,6 +28,16 @@ NOT_DUE = ("pending", "no-horizon", "no-variable")
 _UNKNOWN = "the action taken is {}"
 UNKNOWN_ACTION = {"died": "the patient died before an action was on record"}
 """State of an action -> why it is not known, where the state alone does not say it."""
+CUT = "pending"
+"""The state of an action that the records may end too early for, for which nobody can stand."""
+
+
+class _Why(NamedTuple):
+    """Why a patient is left out, and whether others stand for that action; the stage's number."""
+
+    words: str
+    stage: int = -1
+    untold: bool = False
 
 
 class Deaths(NamedTuple):
@@ -51,13 +62,14 @@ class Cohort:
         last: the row of the last one, which the outcome is from.
         rows: the row of each stage, -1 where a patient has none there, shape (stages, n).
         eligible: patients with a decision at a stage that offers a choice.
-        left_out: reason -> patients.
+        left_out: reason -> patients, those for whom others stand included.
         repeated: stage -> decision points beyond the first of a patient, which are not used.
         adjusted: stage -> variables that treatment is explained by.
         not_adjusted: stage -> variables that are not, with the reason.
         overridden: safeguards that somebody's treatment went against, in words.
         outcomes: state of the outcome -> patients.
         deaths: of all who are eligible, counted or left out.
+        stood_for: those left out for whom the weights of the counted stand; None for nobody.
     """
 
     trajectories: Trajectories | None
@@ -74,10 +86,11 @@ class Cohort:
     overridden: tuple[str, ...] = ()
     outcomes: dict[str, int] = field(default_factory=dict)
     deaths: Deaths = NO_DEATHS
+    stood_for: StoodFor | None = None
 
     def plain(self) -> dict[str, object]:
         """Return who is counted and who is not, as JSON-ready data."""
-        return {
+        told: dict[str, object] = {
             "eligible": self.eligible,
             "counted": 0 if self.trajectories is None else len(self.trajectories),
             "left_out": dict(sorted(self.left_out.items())), "repeated": self.repeated,
@@ -87,6 +100,7 @@ class Cohort:
             "usual_instead": None if self.version is None else self.version.usual,
             "against_usual_instead": None if self.against is None else self.against.usual,
         }  # fmt: skip
+        return told if self.stood_for is None else told | {"stood_for": self.stood_for.plain()}
 
 
 def cohort_of(points: DecisionPoints, settings: FigureSettings) -> Cohort:
@@ -94,7 +108,8 @@ def cohort_of(points: DecisionPoints, settings: FigureSettings) -> Cohort:
 
     Stages without a choice say nothing and are left out. A patient is left out, and counted, whose
     stages come in another order than the bundle's, whose action at a stage is not one that the
-    stage offers, or whose history there lacks a variable that is adjusted for.
+    stage offers, or whose history there lacks a variable that is adjusted for. Of these the ones
+    whose action alone is not known are stood for by the others; see ``figures.untold``.
     """
     return _Maker(points, settings).cohort()
 
@@ -114,20 +129,22 @@ class _Maker:
         """Return the whole of it."""
         wrong = self._find_rows()
         everybody = sorted({*wrong, *(one for rows in self.used for one in rows.index)}, key=str)
-        reasons = dict.fromkeys(wrong, "stages in another order than the bundle's")
-        for stage, rows in zip(self.stages, self.used, strict=True):
-            for name, why in self._unfit(stage, rows).items():
+        reasons = dict.fromkeys(wrong, _Why("stages in another order than the bundle's"))
+        for at, rows in enumerate(self.used):
+            for name, why in self._unfit(at, rows).items():
                 reasons.setdefault(name, why)
         deaths = self._deaths(everybody)
         kept = [name for name in everybody if name not in reasons]
+        behind = self._stood_for(kept, reasons)
         self.used = [rows.reindex(pd.Index(kept, dtype=object)) for rows in self.used]
         here = [at for at, rows in enumerate(self.used) if rows.notna().any()]
         self.stages = [self.stages[at] for at in here]
         self.used = [self.used[at] for at in here]
         counted = Cohort(
-            None, eligible=len(everybody), left_out=dict(Counter(reasons.values())),
+            None, eligible=len(everybody),
+            left_out=dict(Counter(why.words for why in reasons.values())),
             repeated=self.repeated, adjusted=self.adjusted, not_adjusted=self.not_adjusted,
-            deaths=deaths,
+            deaths=deaths, stood_for=behind,
         )  # fmt: skip
         return self._filled(counted, kept) if kept else counted
 
@@ -157,22 +174,41 @@ class _Maker:
             self.used.append(pd.Series(chosen, dtype=np.int64))
         return wrong
 
-    def _unfit(self, stage: Stage, rows: "pd.Series[int]") -> dict[str, str]:
+    def _stood_for(self, kept: Sequence[str], reasons: Mapping[str, _Why]) -> StoodFor | None:
+        """Return those left out for whom others stand; None for nobody."""
+        untold = {name: why for name, why in reasons.items() if why.untold}
+        if not untold:
+            return None
+        reached = []
+        for at, (stage, rows) in enumerate(zip(self.stages, self.used, strict=True)):
+            gone = [name for name, why in reasons.items()
+                    if why.stage < at or (why.stage == at and not why.untold)]  # fmt: skip
+            here = frozenset(name for name, why in untold.items() if why.stage == at)
+            reached.append(Reached(stage.name, self.adjusted[stage.name],
+                                   rows[~rows.index.isin(gone)], here))  # fmt: skip
+        counts = dict(Counter(why.words for why in untold.values()))
+        return stood_for(self.points.frame, reached, kept, counts)
+
+    def _unfit(self, at: int, rows: "pd.Series[int]") -> dict[str, _Why]:
         """Return who cannot be counted at a stage, and why; choose what is adjusted for."""
+        stage = self.stages[at]
         frame = self.points.frame.iloc[rows.to_numpy()]
         state = frame["taken.state"].to_numpy(dtype=object)
         taken = frame["taken.action"].to_numpy(dtype=object)
         fine = self.points.action_known[rows.to_numpy()]
-        found: dict[str, str] = {}
+        found: dict[str, _Why] = {}
         for name, one, action, known in zip(rows.index, state, taken, fine, strict=True):
             if not known:
-                found[str(name)] = f"{stage.name}: {UNKNOWN_ACTION.get(one, _UNKNOWN.format(one))}"
+                words = UNKNOWN_ACTION.get(one, _UNKNOWN.format(one))
+                found[str(name)] = _Why(f"{stage.name}: {words}", at, one != CUT)
             elif action not in stage.choose:
-                found[str(name)] = f"{stage.name}: another action was taken than the stage offers"
+                words = "another action was taken than the stage offers"
+                found[str(name)] = _Why(f"{stage.name}: {words}", at, untold=True)
         for variable in self._choose_variables(stage, frame):
             gone = frame[variable].isna().to_numpy(dtype=np.bool_)
             for name in rows.index[gone]:
-                found.setdefault(str(name), f"{stage.name}: {variable} is not known")
+                why = found.get(str(name), _Why(f"{stage.name}: {variable} is not known", at))
+                found[str(name)] = why._replace(untold=False)
         return found
 
     def _choose_variables(self, stage: Stage, frame: "pd.DataFrame") -> list[str]:
@@ -219,7 +255,9 @@ class _Maker:
         overridden: list[str] = []
         stages = tuple(self._ruled_out(h, rows, overridden)
                        for h, rows in zip(found.stages, matrix, strict=True))  # fmt: skip
-        found = replace(found, stages=stages)
+        behind = counted.stood_for
+        weights = found.weights if behind is None or behind.refused else behind.weights
+        found = replace(found, stages=stages, weights=weights)
         return replace(
             counted, trajectories=found, overridden=tuple(overridden),
             version=advice_of(self.points, found, matrix, "decision"),

@@ -21,12 +21,15 @@ from cds_engine.replay.figures.advice import Advice
 from cds_engine.replay.figures.cohort import Cohort
 from cds_engine.replay.figures.points import DecisionPoints
 from cds_engine.replay.figures.settings import FigureSettings
+from cds_engine.replay.figures.untold import StoodFor
 
 VERSION, AGAINST, USUAL_CARE = "version", "against", "usual"
-Refusal = Literal["nobody", "left-out", "deaths", "outcomes", "adjustment", "type", "models"]
+Refusal = Literal[
+    "nobody", "left-out", "deaths", "outcomes", "adjustment", "type", "untold", "models"
+]  # fmt: skip
 """Why there is no value at all: nobody eligible, all left out, too many dead before the outcome,
-too few outcomes observed, nothing to adjust for, an outcome without a mean, or models that could
-not be fitted."""
+too few outcomes observed, nothing to adjust for, an outcome without a mean, nobody who can stand
+for those of whom an action is not known, or models that could not be fitted."""
 STATES = "Patients by the state of their outcome"
 SILENT = "it gave no advice at any decision with a choice, so it has no value of its own"
 OPEN = (
@@ -61,7 +64,8 @@ class Valued:
     Attributes:
         cohort: who they rest on.
         regimes: by their keys.
-        prepared: the nuisance models; None where all values are refused.
+        prepared: the nuisance models; None where all values are refused. Its own values weigh all
+            alike, so that their terms are scores of single patients.
         shares: propensities of every stage, fitted to all.
         refused: why there is no value at all; empty where there is.
         kind: which of the kinds of ``Refusal`` that is; None where there is a value.
@@ -91,9 +95,29 @@ def valued(points: DecisionPoints, cohort: Cohort, settings: FigureSettings) -> 
     except EstimationError as fault:
         return Valued(cohort, kind="models", refused=_models_failed(str(fault)))
     care = One(USUAL_CARE, "Usual care", "usual care", None, usual, usual,
-               observed_value(t.take(t.observed), level=settings.level))  # fmt: skip
+               observed_value(_naively(t).take(t.observed), level=settings.level))  # fmt: skip
     found = [_of(t, prepared, shares, one, settings) for one in _asked(points, cohort, t)]
-    return Valued(cohort, {one.key: one for one in [*found, care]}, prepared, shares)
+    noted = {one.key: _noted(one, cohort) for one in [*found, care]}
+    return Valued(cohort, noted, _alike(prepared), shares)
+
+
+def _noted(one: One, cohort: Cohort) -> One:
+    """Return a regime whose values say for whom the counted stand."""
+    notes = () if cohort.stood_for is None else cohort.stood_for.notes
+    held = {name: replace(value, notes=(*value.notes, *notes))
+            for name in ("robust", "weighted")
+            if (value := getattr(one, name)) is not None}  # fmt: skip
+    return replace(one, **held) if notes else one
+
+
+def _alike(prepared: Prepared) -> Prepared:
+    """Return fitted models whose trajectories weigh the same, whomever they were fitted to."""
+    return replace(prepared, trajectories=_naively(prepared.trajectories))
+
+
+def _naively(t: Trajectories) -> Trajectories:
+    """Return trajectories that stand for nobody but themselves."""
+    return replace(t, weights=np.ones(len(t)))
 
 
 def trajectories_of(cohort: Cohort) -> Trajectories:
@@ -142,7 +166,19 @@ def _nothing_to_say(
             f"{settings.least_effective_n:g} that this report demands. "
             f"{STATES}: {_counts(cohort.outcomes)}."
         )
+    if cohort.stood_for is not None and cohort.stood_for.refused:
+        return "untold", _nobody_stands_for(cohort.stood_for)
     return None
+
+
+def _nobody_stands_for(them: StoodFor) -> str:
+    """Return why those of whom an action is not known spoil every value."""
+    return (
+        f"Of {them.patients} patients an action is not known, and leaving them out would bias "
+        f"every value: {them.refused}. What can be done: find out their actions, or adjust for "
+        "fewer variables, which is right only without a variable that is no cause of treatment and "
+        "outcome alike."
+    )
 
 
 def _died(cohort: Cohort, settings: FigureSettings) -> str | None:
@@ -219,7 +255,7 @@ def _of(t: Trajectories, prepared: Prepared, shares: tuple[Floats, ...], one: On
     try:
         rules = _reordered(one.rules, prepared)
         robust = prepared.value(rules, one.label, level=level)
-        crude = crude_value(t, one.rules, label=one.label, level=level)
+        crude = crude_value(_naively(t), one.rules, label=one.label, level=level)
     except EstimationError as fault:
         return replace(one, weighted=weighted, refused=str(fault))
     return replace(one, robust=robust, weighted=weighted, crude=crude)
