@@ -150,7 +150,7 @@ def _weights(found: Valued, key: str) -> Floats | None:
     t = trajectories_of(found.cohort)
     try:
         places = tuple(rule(h) for rule, h in zip(one.rules, t.stages, strict=True))
-        held = cumulative_weights(t, places, found.shares)[-1] * t.observed
+        held = cumulative_weights(t, places, found.shares)[-1] * t.observed * t.weights
     except EstimationError:
         return None
     return np.asarray(held, dtype=np.float64)

@@ -266,3 +266,12 @@ def test_fixed_actions_are_weighted_too() -> None:
     assert len(told) >= 3
     for key, one in told.items():
         assert abs(one.estimate - a_world().exact(*key.split(" > "))) < 3 * one.standard_error
+
+
+def test_a_subgroup_of_everybody_is_worth_as_many_as_everybody() -> None:
+    frame = untold(table(), by_history(table())).assign(**{"person.sex": "female"})
+    told = figures_of(frame, intensification(), settings=FigureSettings())
+    version = next(one for one in told["value"]["regimes"] if one["key"] == "version")
+    sexes = next(one for one in told["subgroups"] if one["by"] == "Sex")
+    (everybody,) = [group["version"] for group in sexes["groups"] if group["n"]]
+    assert everybody["effective_n"] == pytest.approx(version["weighted"]["effective_n"], rel=1e-4)
