@@ -7,27 +7,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cds_adapters.bulk.arrow import TYPES, array_of
 from cds_engine.replay.table import Columns
 
 ROW_GROUP = 16_384
 """Rows of a row group; the last one has what is left."""
 
-_TYPES: dict[str, pa.DataType] = {
-    "number": pa.float64(),
-    "boolean": pa.bool_(),
-    "text": pa.string(),
-    "texts": pa.list_(pa.string()),
-    "instant": pa.timestamp("us", tz="UTC"),
-}
-
 
 def to_arrow(columns: Columns) -> pa.Table:
     """Return columns as an Arrow table."""
-    schema = pa.schema([(name, _TYPES[column.type]) for name, column in columns.items()])
-    arrays = [
-        pa.array(list(column.values), type=_TYPES[column.type]) for column in columns.values()
-    ]
-    return pa.table(arrays, schema=schema)
+    schema = pa.schema([(name, TYPES[column.type]) for name, column in columns.items()])
+    return pa.Table.from_arrays([array_of(column) for column in columns.values()], schema=schema)
 
 
 def write_shard(path: Path, columns: Columns) -> None:
@@ -59,7 +49,7 @@ def _batches(paths: Iterable[Path]) -> Iterator[pa.Table]:
 
 def _groups(tables: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:
     """Cut tables anew; each is one chunk, for the pages of a file follow the chunks."""
-    held = schema.empty_table()
+    held = pa.Table.from_batches([], schema=schema)
     for table in tables:
         held = pa.concat_tables([held, table])
         while held.num_rows >= ROW_GROUP:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from cds_adapters.bulk.deletions import add_deleted
 from cds_adapters.bulk.ends import Ends, records_end
@@ -24,6 +24,7 @@ from cds_adapters.bulk.rejects import Reject, as_lines
 from cds_adapters.bulk.request import ReplayRequest, canonical
 from cds_adapters.bulk.scan import Scanned, is_scanned, read_report, scan_part
 from cds_adapters.bulk.shards import ShardReport, is_replayed, replay_one, shard_report
+from cds_adapters.bulk.sharing import shared_out
 from cds_adapters.bulk.sources import BulkError, Export, find_export
 from cds_adapters.bulk.spill import write_whole
 from cds_adapters.bulk.told import warnings_of
@@ -41,8 +42,6 @@ MANIFEST = "manifest.json"
 ANSWERS = ("figures.json", "report.html")
 """What ``cds_adapters.report.answers`` makes of the table."""
 WORK = ".cds-engine-work"
-
-_Told = TypeVar("_Told")
 
 
 class Progress(Protocol):
@@ -101,14 +100,14 @@ class OneMachine:
 
     def scan(self, job: Job, numbers: Sequence[int]) -> Iterator[int]:
         """Scan parts; what can matter is laid out in the job's folder."""
-        return _in_parallel(self._jobs, scan_part, job, numbers)
+        return shared_out(self._jobs, scan_part, job, numbers)
 
     def decide(
         self, job: Job, scans: Sequence[Scanned], shards: Sequence[int]
     ) -> Iterator[tuple[int, int]]:
         """Replay shards from the job's folder."""
         _make_ready(job, scans)
-        return _in_parallel(self._jobs, replay_one, job, shards)
+        return shared_out(self._jobs, replay_one, job, shards)
 
 
 @contextmanager
@@ -267,19 +266,6 @@ def _replay_all(
         progress("deciding", done, job.shards)
     found = [shard_report(job, shard) for shard in range(job.shards)]
     return [report for report in found if report is not None]
-
-
-def _in_parallel(
-    jobs: int, work: Callable[[Job, int], _Told], job: Job, numbers: Sequence[int]
-) -> Iterator[_Told]:
-    if jobs == 1 or len(numbers) < 2:
-        for number in numbers:
-            yield work(job, number)
-        return
-    from joblib import Parallel, delayed  # noqa: PLC0415 - costs time, and one process needs none
-
-    run = Parallel(n_jobs=jobs, return_as="generator", batch_size=1, pre_dispatch="2*n_jobs")
-    yield from run(delayed(work)(job, number) for number in numbers)
 
 
 def _refuse_damaged(

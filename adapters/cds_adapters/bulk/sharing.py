@@ -1,0 +1,101 @@
+"""Pieces of work are shared between this process and others; whoever is free takes the next one.
+
+This process works too: it is there already, where another takes about a second to start.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from queue import SimpleQueue
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from cds_adapters.bulk.job import Job
+from cds_adapters.bulk.sources import BulkError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+_Told = TypeVar("_Told")
+_AHEAD = 2
+"""Pieces that each other process has before it, so that it need not wait for the next one."""
+
+
+def shared_out(
+    jobs: int, work: Callable[[Job, int], _Told], job: Job, numbers: Sequence[int]
+) -> Iterator[_Told]:
+    """Do every piece of work; yield what each tells, in the order in which they end.
+
+    Args:
+        jobs: how many processes, this one included.
+        work: is called with the job and the number of a piece.
+        job: what all pieces are of.
+        numbers: the pieces.
+
+    Raises:
+        BulkError: if one of the other processes was ended from outside.
+    """
+    if jobs == 1 or len(numbers) < 2:
+        for number in numbers:
+            yield work(job, number)
+        return
+    yield from _Shared(jobs - 1, work, job, numbers).done()
+
+
+class _Shared(Generic[_Told]):
+    """Work that other processes help with."""
+
+    def __init__(
+        self, others: int, work: Callable[[Job, int], _Told], job: Job, numbers: Sequence[int]
+    ) -> None:
+        # the part of joblib that runs processes: a Parallel of one would run none
+        from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415 - costs time
+
+        self._others = get_reusable_executor(max_workers=others)
+        self._ahead = _AHEAD * others
+        self._work = work
+        self._job = job
+        self._count = len(numbers)
+        self._left = iter(numbers)
+        self._lock = Lock()
+        self._ended: SimpleQueue[Future[_Told]] = SimpleQueue()
+
+    def done(self) -> Iterator[_Told]:
+        """Yield what the pieces tell; this process takes one whenever nobody else told anything."""
+        for _ in range(self._ahead):
+            self._hand_out()
+        told = 0
+        try:
+            while told < self._count:
+                while not self._ended.empty():
+                    yield self._ended.get().result()
+                    told += 1
+                number = self._next()
+                if number is not None:
+                    yield self._work(self._job, number)
+                    told += 1
+                elif told < self._count:
+                    yield self._ended.get().result()
+                    told += 1
+        except BrokenExecutor as fault:
+            raise BulkError(
+                "a process of this run was ended from outside, most likely for want of memory; "
+                "run it again, perhaps with fewer --jobs: it goes on from what is done"
+            ) from fault
+        except BaseException:
+            self._others.shutdown(wait=False, kill_workers=True)
+            raise
+
+    def _next(self) -> int | None:
+        with self._lock:
+            return next(self._left, None)
+
+    def _hand_out(self) -> None:
+        number = self._next()
+        if number is not None:
+            self._others.submit(self._work, self._job, number).add_done_callback(self._end)
+
+    def _end(self, future: Any) -> None:
+        self._ended.put(future)
+        # after a failure the run ends, and a process that died takes nothing more
+        if not future.cancelled() and future.exception() is None:
+            self._hand_out()
