@@ -52,7 +52,7 @@ class Job:
 
     def rules(self) -> tuple[RuleBundle, ...]:
         """Return the rule bundles, ready to decide; each process reads them once."""
-        return tuple(_bundle(files) for files in self.bundles)
+        return read_rules(self.bundles)
 
     def wanted(self) -> Wanted:
         """Return what of the export can matter."""
@@ -89,6 +89,11 @@ class Job:
     def second_spill(self, number: int) -> Path:
         """Return where what was fetched later of one part is laid out, if anything was."""
         return self.work / f"part-{number:06d}-again.spill"
+
+
+def read_rules(bundles: tuple[BundleFiles, ...]) -> tuple[RuleBundle, ...]:
+    """Return rule bundles, ready to decide; each process reads them once."""
+    return tuple(_bundle(files) for files in bundles)
 
 
 @lru_cache(maxsize=8)

@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from cds_adapters.bulk.deletions import add_deleted
 from cds_adapters.bulk.ends import Ends, records_end
 from cds_adapters.bulk.gaps import Lacking, lacking, read_manifest
-from cds_adapters.bulk.job import Job
+from cds_adapters.bulk.job import BundleFiles, Job, read_rules
 from cds_adapters.bulk.manifest import data_digest, manifest_of
 from cds_adapters.bulk.medications import lay_out
 from cds_adapters.bulk.parquet import join_shards
@@ -24,7 +25,7 @@ from cds_adapters.bulk.rejects import Reject, as_lines
 from cds_adapters.bulk.request import ReplayRequest, canonical
 from cds_adapters.bulk.scan import Scanned, is_scanned, read_report, scan_part
 from cds_adapters.bulk.shards import ShardReport, is_replayed, replay_one, shard_report
-from cds_adapters.bulk.sharing import shared_out
+from cds_adapters.bulk.sharing import shared_out, start_others
 from cds_adapters.bulk.sources import BulkError, Export, find_export
 from cds_adapters.bulk.spill import write_whole
 from cds_adapters.bulk.told import warnings_of
@@ -95,8 +96,9 @@ class Team(Protocol):
 class OneMachine:
     """Does the work in one process or several of this machine."""
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, bundles: Sequence[BundleFiles] = ()) -> None:
         self._jobs = jobs
+        start_others(jobs, partial(read_rules, tuple(bundles)))
 
     def scan(self, job: Job, numbers: Sequence[int]) -> Iterator[int]:
         """Scan parts; what can matter is laid out in the job's folder."""
@@ -113,7 +115,7 @@ class OneMachine:
 @contextmanager
 def _team(request: ReplayRequest) -> Iterator[Team]:
     if request.master is None:
-        yield OneMachine(request.jobs)
+        yield OneMachine(request.jobs, request.bundles)
         return
     from cds_adapters.bulk.spark import spark_team  # noqa: PLC0415 - optional
 
@@ -139,11 +141,11 @@ def replay(
     """
     export = find_export(request.data)
     refuse_own_data(request)
-    job = _job(request, export)
-    settings = request.settings.settled_by(job.rules()[0].document.aim)
-    request, job = replace(request, settings=settings), replace(job, settings=settings)
-    refuse_another(request, job.rules(), export)
     with _team(request) as team:
+        job = _job(request, export)
+        settings = request.settings.settled_by(job.rules()[0].document.aim)
+        request, job = replace(request, settings=settings), replace(job, settings=settings)
+        refuse_another(request, job.rules(), export)
         _prepare(request, export, job)
         if words := _taken_up(request, job):
             tell(words)

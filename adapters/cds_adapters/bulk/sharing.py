@@ -41,16 +41,28 @@ def shared_out(
     yield from _Shared(jobs - 1, work, job, numbers).done()
 
 
+def start_others(jobs: int, get_ready: Callable[[], object]) -> None:
+    """Start the other processes, so that they get ready while this one prepares the work."""
+    if jobs > 1:
+        others = _others(jobs - 1)
+        for _ in range(jobs - 1):
+            others.submit(get_ready)
+
+
+def _others(count: int) -> Any:
+    # the part of joblib that runs processes: a Parallel of one would run none
+    from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415 - costs time
+
+    return get_reusable_executor(max_workers=count)
+
+
 class _Shared(Generic[_Told]):
     """Work that other processes help with."""
 
     def __init__(
         self, others: int, work: Callable[[Job, int], _Told], job: Job, numbers: Sequence[int]
     ) -> None:
-        # the part of joblib that runs processes: a Parallel of one would run none
-        from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415 - costs time
-
-        self._others = get_reusable_executor(max_workers=others)
+        self._others = _others(others)
         self._ahead = _AHEAD * others
         self._work = work
         self._job = job
