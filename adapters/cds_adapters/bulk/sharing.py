@@ -49,11 +49,21 @@ def start_others(jobs: int, get_ready: Callable[[], object]) -> None:
             others.submit(get_ready)
 
 
-def _others(count: int) -> Any:
-    # the part of joblib that runs processes: a Parallel of one would run none
-    from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415 - costs time
+_IDLE = 10
+"""Seconds after which a process that has nothing to do ends."""
 
-    return get_reusable_executor(max_workers=count)
+_held: dict[int, Any] = {}
+
+
+def _others(count: int) -> Any:
+    """Return the other processes; they are kept for the next work of this one."""
+    if count not in _held:
+        # the part of joblib that runs processes: a Parallel of one would run none, and the
+        # executor that all Parallels share is theirs
+        from joblib.externals.loky import ProcessPoolExecutor  # noqa: PLC0415 - costs time
+
+        _held[count] = ProcessPoolExecutor(max_workers=count, timeout=_IDLE)
+    return _held[count]
 
 
 class _Shared(Generic[_Told]):
@@ -62,6 +72,7 @@ class _Shared(Generic[_Told]):
     def __init__(
         self, others: int, work: Callable[[Job, int], _Told], job: Job, numbers: Sequence[int]
     ) -> None:
+        self._count_of_others = others
         self._others = _others(others)
         self._ahead = _AHEAD * others
         self._work = work
@@ -89,22 +100,34 @@ class _Shared(Generic[_Told]):
                     yield self._ended.get().result()
                     told += 1
         except BrokenExecutor as fault:
+            self._stop()
             raise BulkError(
                 "a process of this run was ended from outside, most likely for want of memory; "
                 "run it again, perhaps with fewer --jobs: it goes on from what is done"
             ) from fault
         except BaseException:
-            self._others.shutdown(wait=False, kill_workers=True)
+            self._stop()
+            self._others.shutdown(wait=False)
             raise
 
     def _next(self) -> int | None:
         with self._lock:
             return next(self._left, None)
 
+    def _stop(self) -> None:
+        """Hand nothing out any more; these processes are of no further use."""
+        with self._lock:
+            self._left = iter(())
+        _held.pop(self._count_of_others, None)
+
     def _hand_out(self) -> None:
-        number = self._next()
-        if number is not None:
-            self._others.submit(self._work, self._job, number).add_done_callback(self._end)
+        # under one lock with ``_stop``: what is shut down takes nothing more
+        with self._lock:
+            number = next(self._left, None)
+            if number is None:
+                return
+            future = self._others.submit(self._work, self._job, number)
+        future.add_done_callback(self._end)
 
     def _end(self, future: Any) -> None:
         self._ended.put(future)

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from joblib import Parallel, delayed
 
 from cds_adapters.bulk.sharing import shared_out
 from cds_adapters.bulk.sources import BulkError
@@ -54,3 +55,9 @@ def test_a_process_that_is_killed_ends_the_run_with_words() -> None:
         list(shared_out(2, killed, os.getpid(), range(9)))  # type: ignore[arg-type]
     # and the next run is served again
     assert len(list(shared_out(2, told, None, range(9)))) == 9  # type: ignore[arg-type]
+
+
+def test_joblib_works_after_it() -> None:
+    list(shared_out(2, told, None, range(4)))  # type: ignore[arg-type]
+    found = Parallel(n_jobs=2)(delayed(told)(None, number) for number in range(4))
+    assert [number for number, _ in found] == [0, 1, 2, 3]
