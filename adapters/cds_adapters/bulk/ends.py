@@ -6,7 +6,7 @@ One finished visit that somebody dated 2052 would else make every patient look f
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cds_adapters.bulk.scan import Day, Scanned, add_days
+from cds_adapters.bulk.scanned import Day, Scanned, add_days
 from cds_adapters.bulk.words import by, count_of
 from cds_engine.vocabulary.time import Instant, iso_date
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from cds_adapters.bulk.listed import manifests, shortcomings
-from cds_adapters.bulk.scan import Scanned
+from cds_adapters.bulk.scanned import Scanned
 from cds_adapters.bulk.sources import DataFile, Export
 from cds_adapters.bulk.wanted import KIND_OF_TYPE, Wanted
 from cds_adapters.fhir.r4_types import UNUSED_TYPES

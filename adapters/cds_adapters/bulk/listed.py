@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from cds_adapters.bulk.scan import Scanned
+from cds_adapters.bulk.scanned import Scanned
 from cds_adapters.bulk.sources import PACKINGS, DataFile, Export, open_file
 from cds_adapters.bulk.wanted import KIND_OF_TYPE
 from cds_adapters.bulk.words import by, count_of

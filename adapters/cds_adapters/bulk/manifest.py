@@ -15,7 +15,7 @@ from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.parquet import digest_of_file
 from cds_adapters.bulk.rejects import Reject
 from cds_adapters.bulk.request import ReplayRequest
-from cds_adapters.bulk.scan import Scanned
+from cds_adapters.bulk.scanned import Scanned
 from cds_adapters.bulk.shards import ShardReport
 from cds_adapters.bulk.vocabulary import commonest
 from cds_engine.vocabulary.time import iso

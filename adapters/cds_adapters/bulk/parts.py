@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from cds_adapters.bulk.deletions import add_deleted
-from cds_adapters.bulk.scan import Scanned, add_days
+from cds_adapters.bulk.scanned import Scanned, add_days
 from cds_adapters.bulk.sources import DataFile, Export, Part, can_be_entered
 
 SIZE = 2**27

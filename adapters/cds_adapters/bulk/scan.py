@@ -1,10 +1,7 @@
 """One file of an export is read once: what can matter is laid out by shard, the rest is counted."""
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,45 +11,29 @@ from cds_adapters.bulk.deletions import add_deleted, deletions_in
 from cds_adapters.bulk.eventfiles import event_of, person_of, read_event_rows
 from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.judge import Judge
-from cds_adapters.bulk.labels import (
-    Label,
-    Visit,
-    VisitKind,
-    read_label,
-    read_people,
-    read_type,
-    read_visit_kinds,
-    read_visits,
-)
+from cds_adapters.bulk.labels import Label, read_label, read_type
 from cds_adapters.bulk.names import NameList, name_hashes
 from cds_adapters.bulk.peek import Block as LineBlock
 from cds_adapters.bulk.peek import Kept, look_at
-from cds_adapters.bulk.rejects import Reject, reject
+from cds_adapters.bulk.rejects import reject
+from cds_adapters.bulk.scanned import Scanned
 from cds_adapters.bulk.sources import BulkError, DataFile, open_file
-from cds_adapters.bulk.spill import (
-    MEDICATIONS,
-    Block,
-    Piece,
-    SpillWriter,
-    write_whole,
-)
+from cds_adapters.bulk.spill import MEDICATIONS, Piece, SpillWriter, write_whole
 from cds_adapters.bulk.streams import FileStream, lines_of
+from cds_adapters.bulk.visits import Visits, look_at_people
 from cds_adapters.bulk.wanted import KIND_OF_TYPE
 from cds_adapters.fhir.decode import add_url, is_failure, next_link, read_raw_bundle
 from cds_adapters.fhir.decode import decode_resource as decode_one
 from cds_adapters.fhir.duplicate_keys import refuse_duplicate_keys
-from cds_adapters.fhir.errors import FHIRError, NotUsedError
+from cds_adapters.fhir.errors import FHIRError
 from cds_adapters.fhir.r4_types import UNUSED_TYPES
 from cds_adapters.fhir.record import NO_SUBJECT, patient_of_trouble
 from cds_adapters.fhir.references import Subjects, about_no_patient, new_id
-from cds_adapters.fhir.times import read_time
 from cds_adapters.fhir.troubles import Trouble, glimpse
 from cds_engine.replay.shard import shard_of
-from cds_engine.vocabulary.time import DAY, Instant
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _REFERRED = ("Patient", "Medication", "Encounter")
-_PLANNED = frozenset({"planned", "cancelled", "entered-in-error"})
 _MOST_REJECTS = 1_000_000
 """Damaged lines of one file after which the run ends, whatever share was allowed."""
 
@@ -61,81 +42,6 @@ _WITH_TEXT = 1_000
 
 _TABLE = 100_000
 """How many patients or codes are remembered at once."""
-
-Day = tuple[int, Instant]
-"""How many encounters ended on a day, and the last instant of them."""
-
-
-def add_days(found: dict[int, Day], more: Mapping[int, Day]) -> None:
-    """Add the days of some encounters to those of others."""
-    for day, (count, last) in more.items():
-        held, at = found.get(day, (0, last))
-        found[day] = (held + count, max(at, last))
-
-
-@dataclass
-class Scanned:
-    """What one file came to.
-
-    Attributes:
-        sha256: of the file as it stands.
-        lines: lines that are not empty, entries of Bundles, rows of Parquet files.
-        ends: how many lines there are, empty ones too, of a file of lines.
-        kept: how many of them can matter, by type of resource.
-        types: how many there are, by type of resource.
-        blocks: where the shards stand in the file's spill.
-        rejects: damaged lines.
-        cut: why it is known to end too early; empty if it is not.
-        cut_line: the line in which it ends, where that is in the middle of one.
-        refused: failures that the server reported in the export itself.
-        days: days since 1970 -> the encounters that ended then, or began if they have no end.
-        days_beyond: the same of encounters that the server stored before they ended.
-        visit_codes: class or type of encounters -> how many; only where some are chosen by it.
-        deleted: ``Type/id`` of resources that were deleted -> when; None where nothing says when.
-        deleted_unclear: deletions that do not name one resource.
-        merged: Patient resources that another one took the place of.
-        inactive: other Patient resources that are no longer in use.
-        unmapped: ``type code`` -> how often the code was met where it does not count.
-    """
-
-    sha256: str = ""
-    lines: int = 0
-    ends: int = 0
-    kept: Counter[str] = field(default_factory=Counter)
-    types: Counter[str] = field(default_factory=Counter)
-    blocks: list[Block] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-    cut: str = ""
-    cut_line: int = 0
-    refused: int = 0
-    days: dict[int, Day] = field(default_factory=dict)
-    days_beyond: dict[int, Day] = field(default_factory=dict)
-    visit_codes: Counter[str] = field(default_factory=Counter)
-    deleted: dict[str, Instant | None] = field(default_factory=dict)
-    deleted_unclear: int = 0
-    merged: int = 0
-    inactive: int = 0
-    unmapped: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def short(self) -> str:
-        """Why it is known to end too early, with the line; empty if it is not."""
-        return f"line {self.cut_line} {self.cut}" if self.cut_line else self.cut
-
-
-# a Counter is no type that msgspec knows
-_scanned = msgspec.json.Decoder(Scanned, dec_hook=lambda _, counts: Counter(counts))
-
-
-def read_report(spill: Path) -> Scanned:
-    """Return what a file came to; nothing, if it has not been scanned to its end."""
-    path = spill.with_suffix(".json")
-    return _scanned.decode(path.read_bytes()) if path.exists() else Scanned()
-
-
-def is_scanned(job: Job, number: int) -> bool:
-    """Say whether a part has been scanned to its end."""
-    return job.spill(number).with_suffix(".json").exists()
 
 
 def scan_part(job: Job, number: int) -> int:
@@ -168,9 +74,8 @@ class _Scanner:
         self.dropped = NameList()
         self.names = NameList()
         self.shards: dict[str, int] = {}
-        self.zone = job.site().time_zone
-        self.visit_codes = job.site().event_codes
-        self.chosen = bool(job.settings.classes or job.settings.types)
+        chosen = bool(job.settings.classes or job.settings.types)
+        self.visits = Visits(self.found, job.site(), chosen=chosen)
 
     def scan(self) -> None:
         first = self.only is None
@@ -270,9 +175,9 @@ class _Scanner:
         if kind != "Patient":
             self.names.extend([str(one.peek.id) for one, _ in mine if one.peek], f"{kind}/")
         if kind == "Encounter":
-            self._look_at_visits(lines)
+            self.visits.look_at(lines)
         elif kind == "Patient":
-            self._look_at_people(lines)
+            look_at_people(lines, self.found)
         self.found.types[kind] += len(mine)
         self.found.kept[kind] += len(mine)
         shards = [self._shard_of(patient) for _, patient in mine]
@@ -317,10 +222,8 @@ class _Scanner:
                 return
         elif self.only is not None:
             return
-        if event.kind == "encounter" and event.time is not None and event.status not in _PLANNED:
-            self._reaches((event.until or event.time).start, self.found.days)
-        if event.kind == "encounter" and self.chosen:
-            self.found.visit_codes.update(event.codes)
+        if event.kind == "encounter":
+            self.visits.look_at_event(event)
         self.names.add(event.source)
         piece = Piece(row["patient"], _pack(event), "e", number,
                       encounter=row.get("encounter") or "")  # fmt: skip
@@ -421,9 +324,9 @@ class _Scanner:
                 self._reject(data, line, entry, NO_SUBJECT, attributed=False)
             return
         if kind == "Encounter":
-            self._look_at_visits([data])
+            self.visits.look_at([data])
         elif kind == "Patient":
-            self._look_at_people([data])
+            look_at_people([data], self.found)
         piece = Piece(patient, data, "r", line, entry, full_url,
                       urls if urls and patient not in given else None)  # fmt: skip
         given.add(patient)
@@ -483,67 +386,6 @@ class _Scanner:
     def _patient_of(trouble: Trouble, urls: dict[str, str] | None) -> str | None:
         return patient_of_trouble(trouble, Subjects(urls or {}))
 
-    def _look_at_visits(self, lines: Sequence[bytes]) -> None:
-        text = b"\n".join(lines)
-        try:
-            visits = read_visits(text)
-            kinds = read_visit_kinds(text) if self.chosen else ()
-        except _UNREADABLE:
-            for data in lines if len(lines) > 1 else ():
-                self._look_at_visits([data])
-            return
-        for (start, end, stored), count in Counter(map(_surely, visits)).items():
-            known = [at for at in (self._at(start), self._at(end)) if at is not None]
-            if known:
-                beyond = stored is not None and self._is_beyond(max(known), stored)
-                days = self.found.days_beyond if beyond else self.found.days
-                self._reaches(max(known), days, count)
-        for kind in kinds:
-            self.found.visit_codes.update(dict.fromkeys(self._codes_of(kind), 1))
-
-    def _at(self, text: str | None) -> Instant | None:
-        if text is None:
-            return None
-        try:
-            return read_time(text, self.zone).start
-        except NotUsedError:
-            return None
-
-    def _is_beyond(self, at: Instant, stored: str) -> bool:
-        """Say whether an encounter lies after the server stored it, so that it is a slip."""
-        try:
-            return at > read_time(stored, self.zone).end
-        except NotUsedError:
-            return False
-
-    @staticmethod
-    def _reaches(at: Instant, days: dict[int, Day], count: int = 1) -> None:
-        day = at // DAY
-        held, last = days.get(day, (0, at))
-        days[day] = (held + count, max(at, last))
-
-    def _codes_of(self, kind: VisitKind) -> Iterable[str]:
-        codings = [] if kind.class_ is None else [kind.class_]
-        codings += [one for concept in kind.type for one in concept.coding]
-        return (code for one in codings for code in self.visit_codes[one.system, one.code])
-
-    def _look_at_people(self, lines: Sequence[bytes]) -> None:
-        """Count the Patients that stand for nobody any more; nearly all do, at little cost."""
-        text = b"\n".join(lines)
-        if self.only is not None or not (b'"replaced-by"' in text or _out_of_use(text)):
-            return
-        try:
-            people = read_people(text)
-        except _UNREADABLE:
-            for data in lines if len(lines) > 1 else ():
-                self._look_at_people([data])
-            return
-        for person in people:
-            if any(link.type == "replaced-by" for link in person.link):
-                self.found.merged += 1
-            elif person.active is False:
-                self.found.inactive += 1
-
     def _keep(self, patient: str, piece: Piece, kind: str) -> None:
         self.found.kept[kind] += 1
         self.spill.add(self._shard_of(patient), piece)
@@ -570,24 +412,6 @@ class _Scanner:
 
 
 _pack = msgspec.msgpack.Encoder().encode
-
-
-_out_of_use = re.compile(rb'"active"\s*:\s*false').search
-
-
-def _surely(visit: Visit) -> tuple[str | None, str | None, str | None]:
-    """Return the start and end at which an encounter surely took place, and when it was stored.
-
-    That is left out where its day is late enough, as nearly always.
-    """
-    period, status = visit.period, visit.status
-    if period is None or status in _PLANNED:
-        return None, None, None
-    start, end = period.start, period.end if status == "finished" else None
-    stored = None if visit.meta is None else visit.meta.last_updated
-    if stored is not None and (start or "")[:10] <= stored[:10] >= (end or "")[:10]:
-        stored = None
-    return start, end, stored
 
 
 def _commonest(counts: Counter[str]) -> Counter[str]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.medications import lay_out
-from cds_adapters.bulk.scan import Scanned
+from cds_adapters.bulk.scanned import Scanned
 from cds_adapters.bulk.sparkstart import spark_context
 from cds_adapters.bulk.sparktasks import (
     BLOCK,

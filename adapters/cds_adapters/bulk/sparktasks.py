@@ -18,7 +18,8 @@ import cds_engine
 from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.medications import lay_out
 from cds_adapters.bulk.names import Hashes, Held
-from cds_adapters.bulk.scan import Scanned, fetch_more, read_report, scan_part
+from cds_adapters.bulk.scan import fetch_more, scan_part
+from cds_adapters.bulk.scanned import Scanned, read_report
 from cds_adapters.bulk.shards import replay_one
 from cds_adapters.bulk.sources import BulkError, open_file
 from cds_adapters.bulk.spill import Block

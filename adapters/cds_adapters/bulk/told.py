@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from cds_adapters.bulk.gaps import Lacking
 from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.rejects import Reject
-from cds_adapters.bulk.scan import Scanned
+from cds_adapters.bulk.scanned import Scanned
 from cds_adapters.bulk.shards import ShardReport
 from cds_adapters.bulk.vocabulary import SHOWN, Survey, commonest
 from cds_adapters.bulk.words import by, count_of

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_adapters.bulk.ends import Ends, records_end
-from cds_adapters.bulk.scan import Scanned
+from cds_adapters.bulk.scanned import Scanned
 from cds_engine.vocabulary.time import DAY, instant, iso_date
 
 Json = dict[str, Any]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cds_adapters.bulk import parts
 from cds_adapters.bulk.parts import parts_of, together
 from cds_adapters.bulk.rejects import Reject
-from cds_adapters.bulk.scan import Scanned
+from cds_adapters.bulk.scanned import Scanned
 from cds_adapters.bulk.sources import Part, find_export
 from cds_adapters.bulk.streams import FileStream
 from cds_adapters.fhir.samples import MESSES
