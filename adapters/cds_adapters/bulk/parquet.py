@@ -1,7 +1,7 @@
 """Rows become Parquet with the same bytes, however they were divided before."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,36 +27,73 @@ def write_shard(path: Path, columns: Columns) -> None:
     part.replace(path)
 
 
-def join_shards(paths: Sequence[Path], target: Path) -> int:
-    """Write the rows of all shards, in their order, as one file; return how many there are."""
-    rows = 0
-    part = target.with_suffix(".part")
-    schema = pq.read_schema(paths[0])
-    with pq.ParquetWriter(part, schema, compression="zstd") as writer:
-        for group in _groups(_batches(paths), schema):
-            writer.write_table(group, row_group_size=ROW_GROUP)
-            rows += group.num_rows
-    part.replace(target)
-    return rows
+class JoinedShards:
+    """One file of the rows of all shards, in their order; each is added as soon as it can be.
+
+    Joining goes on while other processes still decide, and leaves little for the end.
+    """
+
+    def __init__(self, paths: Sequence[Path], part: Path) -> None:
+        """Begin a file.
+
+        Args:
+            paths: of the shards, in their order; a file need not be there before it is added.
+            part: where the file grows until it has its name.
+        """
+        self._left = list(enumerate(paths))[::-1]
+        self._part = part
+        self._there: set[int] = set()
+        self._written: _Groups | None = None
+
+    def add(self, shards: Iterable[int]) -> None:
+        """Add shards that are there; those that come after one that is not, wait for it."""
+        self._there.update(shards)
+        while self._left and self._left[-1][0] in self._there:
+            _, path = self._left.pop()
+            with pq.ParquetFile(path) as file:
+                if self._written is None:
+                    self._written = _Groups(self._part, file.schema_arrow)
+                for batch in file.iter_batches(ROW_GROUP):
+                    self._written.add(batch)
+
+    def finish(self, target: Path) -> int:
+        """Write the rest, and give the file its name; return how many rows it has."""
+        if self._left or self._written is None:
+            raise ValueError(f"{len(self._left)} shards are not there yet")
+        rows = self._written.close()
+        self._part.replace(target)
+        return rows
 
 
-def _batches(paths: Iterable[Path]) -> Iterator[pa.Table]:
-    for path in paths:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(ROW_GROUP):
-                yield pa.Table.from_batches([batch])
+class _Groups:
+    """A Parquet file in row groups of one size, each of them one chunk.
 
+    The pages of a file follow the chunks, and they must not tell how the rows came.
+    """
 
-def _groups(tables: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Cut tables anew; each is one chunk, for the pages of a file follow the chunks."""
-    held = pa.Table.from_batches([], schema=schema)
-    for table in tables:
-        held = pa.concat_tables([held, table])
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+        # Schema.empty_table would import pandas, which takes half a second
+        self._held = pa.Table.from_batches([], schema=schema)
+        self._rows = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        held = pa.concat_tables([self._held, pa.Table.from_batches([batch])])
         while held.num_rows >= ROW_GROUP:
-            yield held.slice(0, ROW_GROUP).combine_chunks()
+            self._write(held.slice(0, ROW_GROUP))
             held = held.slice(ROW_GROUP)
-    if held.num_rows:
-        yield held.combine_chunks()
+        self._held = held
+
+    def close(self) -> int:
+        """Write the rest; return how many rows there are."""
+        if self._held.num_rows:
+            self._write(self._held)
+        self._writer.close()
+        return self._rows
+
+    def _write(self, rows: pa.Table) -> None:
+        self._writer.write_table(rows.combine_chunks(), row_group_size=ROW_GROUP)
+        self._rows += rows.num_rows
 
 
 def digest_of_file(path: Path) -> str:

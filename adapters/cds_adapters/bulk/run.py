@@ -18,12 +18,13 @@ from cds_adapters.bulk.gaps import Lacking, lacking, read_manifest
 from cds_adapters.bulk.job import BundleFiles, Job, read_rules
 from cds_adapters.bulk.manifest import data_digest, manifest_of
 from cds_adapters.bulk.medications import lay_out
-from cds_adapters.bulk.parquet import join_shards
+from cds_adapters.bulk.parquet import JoinedShards
 from cds_adapters.bulk.parts import parts_of, together
 from cds_adapters.bulk.place import refuse_another, refuse_other_data, refuse_own_data
 from cds_adapters.bulk.rejects import Reject, as_lines
 from cds_adapters.bulk.request import ReplayRequest, canonical
-from cds_adapters.bulk.scan import Scanned, is_scanned, read_report, scan_part
+from cds_adapters.bulk.scan import scan_part
+from cds_adapters.bulk.scanned import Scanned, is_scanned, read_report
 from cds_adapters.bulk.shards import ShardReport, is_replayed, replay_one, shard_report
 from cds_adapters.bulk.sharing import shared_out, start_others
 from cds_adapters.bulk.sources import BulkError, Export, find_export
@@ -58,6 +59,10 @@ def in_silence(_step: str, _done: int, _total: int, /) -> None:
 
 def unheard(_words: str, /) -> None:
     """Take no notice of a remark."""
+
+
+def unanswered(_result: "ReplayResult", /) -> None:
+    """Make nothing of the table."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,7 @@ def replay(
     request: ReplayRequest,
     progress: Progress = in_silence,
     tell: Callable[[str], None] = unheard,
+    answer: Callable[[ReplayResult], None] = unanswered,
 ) -> ReplayResult:
     """Replay an export; write ``decisions.parquet``, ``manifest.json`` and what goes with them.
 
@@ -134,6 +140,8 @@ def replay(
         request: what is asked for.
         progress: is told how far the work has come.
         tell: is told, in words, what is taken up again of work that was left behind.
+        answer: makes of the finished table what is made of it. What was read and decided is kept
+            until it has, so that a run that ends there is taken up again.
 
     Raises:
         BulkError: if the export cannot be read, or too much of it is damaged, or the place for
@@ -156,9 +164,13 @@ def replay(
         refuse_other_data(request, job, data_digest(scans))
         _clear(request)
         _refuse_damaged(request, scans, [])
-        reports = _replay_all(team, job, parts, progress)
+        table = JoinedShards([job.shard(n) for n in range(job.shards)], job.work / DECISIONS)
+        reports = _replay_all(team, job, parts, table, progress)
     rejects = _refuse_damaged(request, scans, reports)
-    return _finish(request, job, scans, reports, rejects, lacks)
+    result = _finish(request, job, scans, reports, table, rejects, lacks)
+    answer(result)
+    shutil.rmtree(job.work)
+    return result
 
 
 def _job(request: ReplayRequest, export: Export) -> Job:
@@ -258,12 +270,14 @@ def _make_ready(job: Job, scans: Sequence[Scanned]) -> None:
 
 
 def _replay_all(
-    team: Team, job: Job, scans: Sequence[Scanned], progress: Progress
+    team: Team, job: Job, scans: Sequence[Scanned], table: JoinedShards, progress: Progress
 ) -> list[ShardReport]:
     todo = [shard for shard in range(job.shards) if shard_report(job, shard) is None]
     done = job.shards - len(todo)
     progress("deciding", done, job.shards)
-    for _ in team.decide(job, scans, todo):
+    table.add(set(range(job.shards)).difference(todo))
+    for shard, _ in team.decide(job, scans, todo):
+        table.add([shard])
         done += 1
         progress("deciding", done, job.shards)
     found = [shard_report(job, shard) for shard in range(job.shards)]
@@ -300,11 +314,12 @@ def _finish(
     job: Job,
     scans: Sequence[Scanned],
     reports: Sequence[ShardReport],
+    table: JoinedShards,
     rejects: Sequence[Reject],
     lacks: Lacking,
 ) -> ReplayResult:
     out = request.out
-    rows = join_shards([job.shard(n) for n in range(job.shards)], out / DECISIONS)
+    rows = table.finish(out / DECISIONS)
     write_whole(out / REJECTS, as_lines(rejects))
     told = _survey(scans, reports)
     write_whole(out / VOCABULARY, canonical(told.plain()))
@@ -312,7 +327,6 @@ def _finish(
     outputs = [out / name for name in (DECISIONS, REJECTS, VOCABULARY)]
     found = manifest_of(request, job, scans, reports, rejects, outputs, warnings)
     write_whole(out / MANIFEST, canonical(found))
-    shutil.rmtree(job.work)
     return ReplayResult(out, rows, found, warnings, told)
 
 

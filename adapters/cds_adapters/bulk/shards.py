@@ -1,6 +1,7 @@
 """One shard is replayed on its own, and its rows are on disk as a whole or not at all."""
 
 import gc
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -75,13 +76,12 @@ def _replay(job: Job, shard: int) -> tuple[int, int]:
     engine = ENGINES[job.engine]()
     found = replay_shard(patients, rules, job.settings, engine)
     write_shard(job.shard(shard), found.columns)
-    decisions: dict[str, int] = {}
     columns = found.columns
-    for outcome, code in zip(
-        columns["decision.outcome"].values, columns["decision.code"].values, strict=True
-    ):
-        name = outcome if code is None else f"{outcome}: {code}"
-        decisions[name] = decisions.get(name, 0) + 1
+    told_of = zip(columns["decision.outcome"].values, columns["decision.code"].values, strict=True)
+    decisions = {
+        outcome if code is None else f"{outcome}: {code}": count
+        for (outcome, code), count in Counter(told_of).items()
+    }
     told = _survey(rules[0], patients, engine)
     report = ShardReport(
         rows=found.rows,

@@ -3,6 +3,7 @@
 This process works too: it is there already, where another takes about a second to start.
 """
 
+import atexit
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from queue import SimpleQueue
@@ -53,6 +54,14 @@ _IDLE = 10
 """Seconds after which a process that has nothing to do ends."""
 
 _held: dict[int, Any] = {}
+
+
+@atexit.register
+def _end_others() -> None:
+    """End the other processes while there still is everything that they are ended with."""
+    while _held:
+        _, others = _held.popitem()
+        others.shutdown()
 
 
 def _others(count: int) -> Any:

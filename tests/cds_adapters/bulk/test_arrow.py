@@ -35,10 +35,12 @@ def test_an_array_is_what_arrow_makes_of_the_values(kind: ColumnType, data: st.D
 _IMPORTED = """
 import sys
 from pathlib import Path
-from cds_adapters.bulk.parquet import join_shards, write_shard
+from cds_adapters.bulk.parquet import JoinedShards, write_shard
 from cds_engine.replay.table import Column
 write_shard(Path(sys.argv[1], "a.parquet"), {"x": Column("text", ["a", None])})
-join_shards([Path(sys.argv[1], "a.parquet")], Path(sys.argv[1], "b.parquet"))
+joined = JoinedShards([Path(sys.argv[1], "a.parquet")], Path(sys.argv[1], "b.part"))
+joined.add([0])
+joined.finish(Path(sys.argv[1], "b.parquet"))
 print("pandas" in sys.modules)
 """
 
