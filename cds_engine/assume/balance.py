@@ -12,11 +12,15 @@ from cds_engine.estimate.trajectories import Trajectories
 
 LARGE = 0.1
 """A standardised difference above it is called large, as is usual."""
+NONE = 1e-12
+"""A smaller deviation, beside the mean, is that of a sum's rounding: the column is constant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """How those who took an action differ from all who could have, in one column.
+
+    Means and deviations take each row as often as its weight says.
 
     Attributes:
         stage, action, column: where.
@@ -46,29 +50,28 @@ def balance(trajectories: Trajectories, shares: Sequence[Floats]) -> tuple[Diffe
         one
         for h, p in zip(trajectories.stages, shares, strict=True)
         for place in range(h.n_actions)
-        for one in _of_action(h, p, place)
+        for one in _of_action(h, p, place, trajectories.weights)
     )
 
 
-def _of_action(h: StageData, p: Floats, place: int) -> list[Difference]:
+def _of_action(h: StageData, p: Floats, place: int, weights: Floats) -> list[Difference]:
     could = h.decided & h.feasible[:, place] & (h.feasible.sum(axis=1) > 1)
     took = could & (h.action == place)
-    if not took.any():
+    if not weights[took].any():
         return []
     matrix = HistoryMatrix.of(h)
     X = matrix(h)
-    spread = X[could].std(axis=0)
-    centre = X[could].mean(axis=0)
-    weights = 1.0 / p[took, place]
-    before = X[took].mean(axis=0) - centre
-    after = weights @ X[took] / weights.sum() - centre
+    centre = np.average(X[could], axis=0, weights=weights[could])
+    spread = np.sqrt(np.average((X[could] - centre) ** 2, axis=0, weights=weights[could]))
+    before = np.average(X[took], axis=0, weights=weights[took]) - centre
+    after = np.average(X[took], axis=0, weights=weights[took] / p[took, place]) - centre
     return [
         Difference(
             stage=h.spec.stage, action=h.spec.actions[place], column=name,
             before=float(before[at] / spread[at]), after=float(after[at] / spread[at]),
         )
         for at, name in enumerate(matrix.names())
-        if spread[at] > 0
+        if spread[at] > NONE * max(1.0, abs(centre[at]))
     ]  # fmt: skip
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from cds_engine.estimate.columns import Floats
 from cds_engine.estimate.stage import StageData
 from cds_engine.estimate.trajectories import Trajectories
-from cds_engine.estimate.weights import Propensities, propensities
+from cds_engine.estimate.weighted import quantiles
+from cds_engine.estimate.weights import Propensities, effective_n, propensities
 
 RARE = 0.05
 """A propensity below it counts as hardly any chance of the action."""
@@ -20,11 +21,15 @@ MANY = 0.10
 """A larger share of histories with hardly any chance makes positivity poor."""
 FEW = 50
 """A smaller effective number of those who took the action makes positivity poor."""
+QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
+"""Of the propensities that are told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionOverlap:
     """How well the data cover one action at one stage.
+
+    With w the weight of a row, which stands for as many; counts are of the rows themselves.
 
     Attributes:
         stage, action: where.
@@ -34,8 +39,8 @@ class ActionOverlap:
         why: the criterion that says for whom it is feasible; empty where for everybody.
         quantiles: of P(A = action | H) among those who could: 1, 25, 50, 75 and 99 %.
         rare: share of those who could whose propensity is below ``RARE``.
-        effective_n: (sum 1/p)^2 / sum 1/p^2 of those who took it.
-        largest_weight: the largest 1/p of those who took it.
+        effective_n: (sum w/p)^2 / sum (w/p)^2 of those who took it.
+        largest_weight: the largest w/p of those who took it.
     """
 
     stage: str
@@ -79,7 +84,7 @@ def overlap(
     """
     shares = propensities(trajectories, how)
     found = [
-        _one(h, p, place)
+        _one(h, p, place, trajectories.weights)
         for h, p in zip(trajectories.stages, shares, strict=True)
         for place in range(h.n_actions)
     ]
@@ -91,22 +96,19 @@ def poor(overlaps: Sequence[ActionOverlap]) -> tuple[str, ...]:
     return tuple(one.problem() for one in overlaps if one.poor)
 
 
-def _one(h: StageData, p: Floats, place: int) -> ActionOverlap:
+def _one(h: StageData, p: Floats, place: int, weights: Floats) -> ActionOverlap:
     action = h.spec.actions[place]
     choice = h.decided & (h.feasible.sum(axis=1) > 1)
     could = choice & h.feasible[:, place]
     took = could & (h.action == place)
-    chances = p[could, place]
-    weights = 1.0 / p[took, place]
-    at = (0.01, 0.25, 0.5, 0.75, 0.99)
-    quantiles = np.quantile(chances, at) if len(chances) else np.full(len(at), np.nan)
-    squares = float(np.sum(weights**2))
+    chances, stood_for = p[could, place], weights[could]
+    of_taken = weights[took] / p[took, place]
     return ActionOverlap(
         stage=h.spec.stage, action=action, could=int(could.sum()), took=int(took.sum()),
         ruled_out=int(np.count_nonzero(h.decided & ~h.feasible[:, place])),
         why=h.spec.feasible.get(action, ""),
-        quantiles=tuple(map(float, quantiles)),
-        rare=float(np.mean(chances < RARE)) if len(chances) else 1.0,
-        effective_n=float(np.sum(weights)) ** 2 / squares if squares else 0.0,
-        largest_weight=float(weights.max()) if len(weights) else float("nan"),
+        quantiles=tuple(map(float, quantiles(chances, QUANTILES, stood_for))),
+        rare=float(np.average(chances < RARE, weights=stood_for)) if stood_for.any() else 1.0,
+        effective_n=effective_n(of_taken),
+        largest_weight=float(of_taken.max()) if len(of_taken) else float("nan"),
     )  # fmt: skip

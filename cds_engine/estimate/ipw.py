@@ -117,17 +117,19 @@ def _method(*, normalised: bool, project: bool) -> str:
     return f"inverse probability weighting ({kind}); standard error with {how}, divisor n"
 
 
+_MODELS = "its value could only come from models, as that of the g-formula does"
+
+
 def _refuse_nobody(trajectories: Trajectories, label: str, followers: Bools) -> None:
     if not followers.any():
         raise EstimationError(
             f"{label}: 0 of {len(trajectories)} followed it at every stage, so that no weight can "
-            "stand for the rest; use the g-formula, which is model-based"
+            f"stand for the rest; {_MODELS}"
         )
     if not (trajectories.weights[followers] > 0).any():
         raise EstimationError(
             f"{label}: the {int(followers.sum())} who followed it at every stage have a sample "
-            "weight of 0, so that none can stand for the rest; use the g-formula, which is "
-            "model-based"
+            f"weight of 0, so that none can stand for the rest; {_MODELS}"
         )
 
 

@@ -13,6 +13,9 @@ AS_OF, STATE, OUTCOME_STATE = "key.as_of", "taken.state", "outcome.state"
 _KNOWN = ("seen", "unchanged")
 """The states in which the record tells one action, or that nothing was changed."""
 _DEAD = "deceased"
+_WHY = {"died": "the patient died before an action was on record"}
+NOT_OFFERED = "another action was taken than the stage offers"
+"""Why an action counts for nothing, though the record tells it."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,16 @@ def _untold(stages: Sequence[LearnedStage], rows: pd.DataFrame) -> "pd.Series[st
         rows.index, rows[STAGE], rows[STATE], rows[TAKEN], strict=True
     ):
         if state not in _KNOWN:
-            why[at] = f"{stage}: the action taken is {state}"
+            why[at] = f"{stage}: {why_untold(state)}"
         elif action not in options[stage]:
-            why[at] = f"{stage}: another action was taken than the stage offers"
+            why[at] = f"{stage}: {NOT_OFFERED}"
     return pd.Series(why, dtype=object)
+
+
+def why_untold(state: str) -> str:
+    """Return why a state of the action taken tells none, as fits and replays' figures say it.
+
+    >>> why_untold("died"), why_untold("unclear")
+    ('the patient died before an action was on record', 'the action taken is unclear')
+    """
+    return _WHY.get(state, f"the action taken is {state}")

@@ -15,6 +15,9 @@ which biases every stage before. `data.untold` says what is done instead:
 * ``leave-out``. Right only if who is told has nothing to do with history at all: a second history
   is a consequence of the first action, so that to choose patients by it biases the first stage.
 
+Nobody stands for whose window for an action the records may cut, nor counts who was told something
+in such a window: see ``cds_engine.estimate.untold``, which a replay's figures use as well.
+
 A missing outcome's weights (``missing_outcomes``) cannot do this work: they are given the whole
 history with all actions, of which the untold one is a part.
 
@@ -32,13 +35,13 @@ import pandas as pd
 
 from cds_engine.errors import EstimationError
 from cds_engine.estimate.columns import Floats
-from cds_engine.estimate.export.decisions import DecisionRows
-from cds_engine.estimate.feasible_logit import FeasibleLogit, SeparationError
+from cds_engine.estimate.export.decisions import AS_OF, STATE, DecisionRows
 from cds_engine.estimate.history_matrix import HistoryMatrix
 from cds_engine.estimate.missing_outcomes import whole_history
 from cds_engine.estimate.stage import HistorySpec
 from cds_engine.estimate.study import PATIENT, STAGE, TAKEN, StudyDocument
 from cds_engine.estimate.trajectories import Trajectories
+from cds_engine.estimate.untold import cut_short, shares_told
 
 _TOLD = ("told", "untold")
 
@@ -75,18 +78,20 @@ def told_courses(
         EstimationError: if nobody's course is told, or the history foretells whose is not.
         TrajectoriesError: with every fault of the table.
     """
+    asked = frame[PATIENT].nunique()
+    frame, rows, notes = _in_time(frame, rows)
     lost = frame.loc[rows.untold.index, PATIENT]
     kept = frame[~frame[PATIENT].isin(lost)]
     weights = pd.Series(1.0, index=pd.Index(kept[PATIENT].unique()))
-    if not len(lost):
-        return Told(kept, weights, ())
     reasons = rows.untold.value_counts().sort_index()
-    notes = [f"{why}, of {n} patients" for why, n in reasons.items()]
-    everybody = frame[PATIENT].nunique()
-    if kept.empty:
+    notes += [f"{why}, of {n} patients" for why, n in reasons.items()]
+    if kept.empty and notes:
         raise EstimationError(
-            f"of none of {everybody} patients every action is told: {'; '.join(notes)}"
+            f"of none of {asked} patients every action is told: {'; '.join(notes)}"
         )
+    if not len(lost):
+        return Told(kept, weights, tuple(notes))
+    everybody = frame[PATIENT].nunique()
     if getattr(study.data, "untold", "weight") == "leave-out":
         notes.append(
             f"these {len(lost)} of {everybody} patients are left out, as if whose action is told "
@@ -97,14 +102,32 @@ def told_courses(
     if blank:
         notes.append(f"{blank} of them lack a part of their history there as well, so that nobody "
                      "can stand for them, and are left out")  # fmt: skip
-    weights *= _weights(frame, rows, specs, options).reindex(weights.index)
+    shares, alike = _weights(frame, rows, specs, options)
+    weights *= shares.reindex(weights.index)
     notes.append(
         f"these {len(lost)} patients had a decision, so that they are not among those without; "
         f"the {len(kept[PATIENT].unique())} whose every action is told stand for them, weighted by "
         "one over its probability given the history up to each decision (largest weight "
         f"{weights.max():.1f})"
     )
-    return Told(kept, weights, tuple(notes))
+    return Told(kept, weights, (*notes, *alike))
+
+
+def _in_time(
+    frame: pd.DataFrame, rows: DecisionRows
+) -> tuple[pd.DataFrame, DecisionRows, list[str]]:
+    """Return both without the patients who have a decision too near the end of the records."""
+    late = frame.loc[cut_short(frame[AS_OF], frame[STATE]), PATIENT].unique()
+    if not len(late):
+        return frame, rows, []
+    frame = frame[~frame[PATIENT].isin(late)]
+    untold = rows.untold[rows.untold.index.isin(frame.index)]
+    note = (
+        f"{len(late)} patients have a decision so late that the records end before its window "
+        "does; they are left out, whether or not their action is told, as only what is done at "
+        "once is told there"
+    )
+    return frame, replace(rows, untold=untold), [note]
 
 
 def _with_history(
@@ -122,8 +145,13 @@ def _with_history(
 
 def _weights(
     frame: pd.DataFrame, rows: DecisionRows, specs: Sequence[HistorySpec], options: dict[str, Any]
-) -> "pd.Series[float]":
-    """Return the product of 1 / P(told at k | history up to k, told before) of each patient."""
+) -> "tuple[pd.Series[float], list[str]]":
+    """Return each patient's product of 1 / P(told at k | history up to k, told before), and notes.
+
+    Raises:
+        EstimationError: if the history foretells whose action is not told.
+    """
+    notes: list[str] = []
     weights = pd.Series(1.0, index=pd.Index(frame[PATIENT].unique()))
     for k, spec in enumerate(specs):
         here = frame[STAGE].eq(spec.stage)
@@ -140,27 +168,23 @@ def _weights(
         asked = [replace(one, reward=None) for one in specs[:k]]
         asked.append(replace(spec, actions=_TOLD, feasible={}, randomised=None, reward=None))
         read = Trajectories.from_long(part, asked, stage=STAGE, action=TAKEN, **options)
-        shares = _shares(read, spec.stage)
         decided = read.stages[-1].decided
-        weights.loc[read.ids[decided]] /= shares[decided]
-    return weights
+        shares, note = _shares(read.take(decided), spec.stage)
+        notes += [note] if note else []
+        weights.loc[read.ids[decided]] /= shares
+    return weights, notes
 
 
-def _shares(read: Trajectories, stage: str) -> Floats:
-    """Return P(told | history up to the last stage), shape (n,)."""
+def _shares(read: Trajectories, stage: str) -> tuple[Floats, str]:
+    """Return P(told | history up to the last stage) of those with a decision there, and a note."""
     h = read.stages[-1]
     blocks = [HistoryMatrix.of(h)(h)]
     if len(read.stages) > 1:
         blocks.append(whole_history(replace(read, stages=read.stages[:-1])))
-    X, both = np.hstack(blocks), np.ones((len(read), 2), dtype=np.bool_)
-    rows = np.flatnonzero(h.decided)
     try:
-        logit = FeasibleLogit().fit(X[rows], h.action[rows], both[rows], read.weights[rows])
-    except SeparationError as error:
-        lost = int(np.count_nonzero(h.action[rows] == 1))
+        return shares_told(np.hstack(blocks), h.action == 1, stage, read.weights)
+    except EstimationError as error:
         raise EstimationError(
-            f"stage {stage}: the action is not told of {lost} of {len(rows)} patients, and their "
-            "history foretells it perfectly, so that nobody can stand for them; if they are few, "
-            "leave them out on purpose with `data: {untold: leave-out}`"
+            f"{error}; if they are few, leave them out on purpose with "
+            "`data: {untold: leave-out}`"
         ) from error
-    return logit.predict_proba(X, both)[:, 0]

@@ -121,7 +121,7 @@ def _untaken(
     counts = Counter(str(name) for name in action[lost])
     ruled_out = ", for whom a safeguard of the replayed version rules it out"
     return [
-        f"{points.label(name)} at {h.spec.stage} ({n} patients"
+        f"{points.label(name)} at {points.stage_title(h.spec.stage)} ({n} patients"
         f"{ruled_out if name in h.spec.actions else ''})"
         for name, n in sorted(counts.items())
     ]

@@ -13,6 +13,7 @@ from cds_engine.bundle.model import RuleBundle
 from cds_engine.estimate.rule import Observed
 from cds_engine.estimate.sensitivity import sensitivity_model
 from cds_engine.estimate.trajectories import Trajectories
+from cds_engine.replay.figures.points import stage_titles
 from cds_engine.replay.figures.settings import FigureSettings
 from cds_engine.replay.figures.values import (
     AGAINST,
@@ -45,8 +46,11 @@ def assumptions(
     compared = balance(t, shares)
     before, after = largest(compared)
     aside = found.cohort.left_out
-    counts = {h.spec.stage: (sum(n for why, n in aside.items() if why.startswith(f"{h.spec.stage}:")
-                                 and "action" in why), 0) for h in t.stages}  # fmt: skip
+    told = stage_titles(bundle)
+    heads = {h.spec.stage: f"{told[h.spec.stage]}:" for h in t.stages}
+    counts = {stage: (sum(n for why, n in aside.items() if why.startswith(head)
+                          and "action" in why.removeprefix(head)), 0)
+              for stage, head in heads.items()}  # fmt: skip
     rows = mapped(t, counts)
     labelled = _labelled(t, bundle)
     stages = {stage.name: stage.title or stage.name for stage in bundle.stages}

@@ -3,11 +3,12 @@
 The benefit observed at one decision point is a doubly robust score, not an outcome: how much
 better the advised action does there than the one it is compared with, each followed by what the
 version advises at later stages, and by what is usual where it says nothing. Single scores are
-noise; their means, and their regression on what was predicted, are estimates.
+noise; their means, and their regression on what was predicted, are estimates. Patients count with
+their weight, as in the values: they stand for those as well of whom an action is not known.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from cds_engine.estimate.columns import Bools, Floats, Ints
 from cds_engine.estimate.doubly_robust import Prepared
 from cds_engine.estimate.rule import NO_DECISION, USUAL
 from cds_engine.estimate.stage import StageData
+from cds_engine.estimate.weighted import quantiles
 from cds_engine.estimate.weights import cumulative_weights, effective_n
 from cds_engine.replay.figures.advice import Advice
 from cds_engine.replay.figures.calibration import FEW, TENTHS
@@ -44,6 +46,7 @@ class Compared:
         patient: the place of the patient among the trajectories; rows of one go together.
         gain, low, high: what was predicted, with its interval.
         observed: the doubly robust score, above 0 where the advised action did better.
+        weight: of the patient, above 0; counts are of the patients themselves.
         took, otherwise: whether the advised action was taken, or the one compared with.
         left_out: reason -> decision points with advice that could not be compared.
     """
@@ -53,6 +56,7 @@ class Compared:
     low: Floats
     high: Floats
     observed: Floats
+    weight: Floats
     took: Bools
     otherwise: Bools
     left_out: dict[str, int]
@@ -65,14 +69,28 @@ class Compared:
         """Return how many patients some rows are of."""
         return len(np.unique(self.patient[rows]))
 
+    def among(self, rows: Bools | Ints) -> "Compared":
+        """Return some of the rows, given as a mask or by their places."""
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return Compared(**columns, left_out={})
+
+    def mean(self, values: Floats) -> float:
+        """Return the weighted mean of something that each row has."""
+        return float(np.average(values, weights=self.weight))
+
+
+COLUMNS = tuple(one.name for one in fields(Compared) if one.name != "left_out")
+"""What each row of ``Compared`` has."""
+
 
 def benefit(points: DecisionPoints, found: Valued, settings: FigureSettings) -> dict[str, Any]:
     """Return how well the gains that the version predicts held here, in all stages and in each.
 
     Groups are tenths of the predicted gain, fewer where one would hold too few patients of either
     action. Intercept and slope are those of the regression of the observed gain on the predicted
-    one, 0 and 1 if calibrated; standard errors take rows of one patient together. The predicted
-    interval of a group is the mean of its rows' intervals, which is never too narrow for the mean.
+    one by weighted least squares, 0 and 1 if calibrated; standard errors take rows of one patient
+    together. The predicted interval of a group is the mean of its rows' intervals, which is never
+    too narrow for the mean.
     """
     version, prepared = found.cohort.version, found.prepared
     stages = [one for one in points.bundle.stages if one.estimates and len(one.choose) > 1]
@@ -92,10 +110,10 @@ def benefit(points: DecisionPoints, found: Valued, settings: FigureSettings) -> 
         told.append({"stage": stage.name, "refused": None, "left_out": one.left_out,
                      **agreement(one, settings.level)})  # fmt: skip
     if not held:
-        whys = "; ".join(f"{one['stage']}: {one['refused']}" for one in told)
+        whys = "; ".join(f"{points.stage_title(one['stage'])}: {one['refused']}" for one in told)
         return _refused(f"No stage can be checked. {whys}.") | {"stages": told}
     whole = _joined(held)
-    groups = _groups(whole, settings)
+    groups = tenths(whole, settings)
     if not groups:
         return _refused(f"Fewer than {settings.smallest_cell} patients took one of the actions "
                         "that are compared.") | {"stages": told}  # fmt: skip
@@ -136,7 +154,7 @@ def _compared(
     took = h.action[rows]
     return Compared(
         rows, gains.estimate[fine], gains.low[fine], gains.high[fine], scores[0] - scores[1],
-        took == places[rows], took == rivals,
+        t.weights[rows], took == places[rows], took == rivals,
         {why: n for why, n in ((UNTOLD, int((~told).sum())),
                                (UNTAKEN, int((told & ~fine).sum()))) if n},
     )  # fmt: skip
@@ -169,12 +187,12 @@ def _overlapping(
     t = trajectories_of(cohort)
     for side, name in zip(sides, ("advised", "compared with"), strict=True):
         chances = shares[k][rows, side[k][rows]]
-        rare = float(np.mean(chances < RARE))
+        rare = float(np.average(chances < RARE, weights=t.weights[rows]))
         if rare > MANY:
             raise EstimationError(f"{rare:.0%} of the decision points had a chance below "
                                   f"{RARE:.0%} of the action {name}")  # fmt: skip
-        weights = cumulative_weights(t, side, shares)[-1][rows] * t.observed[rows]
-        effective = effective_n(weights)
+        followed = cumulative_weights(t, side, shares)[-1] * t.observed * t.weights
+        effective = effective_n(followed[rows])
         if effective < settings.least_effective_n:
             raise EstimationError(
                 f"those who took the action {name} and went on as the version advises weigh as "
@@ -191,9 +209,8 @@ def _scores(prepared: Prepared, places: tuple[Ints, ...], sign: int) -> Floats:
 
 
 def _joined(held: Sequence[Compared]) -> Compared:
-    names = ("patient", "gain", "low", "high", "observed", "took", "otherwise")
     columns: dict[str, Any] = {
-        name: np.concatenate([getattr(one, name) for one in held]) for name in names
+        name: np.concatenate([getattr(one, name) for one in held]) for name in COLUMNS
     }
     return Compared(**columns, left_out={})
 
@@ -201,20 +218,18 @@ def _joined(held: Sequence[Compared]) -> Compared:
 def agreement(one: Compared, level: float) -> dict[str, Any]:
     """Return means, intercept and slope; no slope where the same is predicted for everybody.
 
-    Standard errors are sandwich estimates with the patient as the cluster.
+    Standard errors are sandwich estimates with the patient as the cluster, weights taken as known.
     """
     everybody = np.ones(len(one), dtype=np.bool_)
-    mean, low, high = _mean(one.observed, one.patient, level)
+    mean, low, high = _mean(one, level)
     told: dict[str, Any] = {
         "n": len(one), "patients": one.patients(everybody),
-        "mean_predicted": float(one.gain.mean()), "mean_observed": mean,
+        "mean_predicted": one.mean(one.gain), "mean_observed": mean,
         "mean_observed_low": low, "mean_observed_high": high,
     }  # fmt: skip
     if np.ptp(one.gain) <= SAME * float(np.abs(one.gain).max()):
         return told | {"slope": None, "why_no_slope": "the same gain is predicted for everybody"}
-    fitted = sm.OLS(one.observed, sm.add_constant(one.gain)).fit(
-        cov_type="cluster", cov_kwds={"groups": one.patient}
-    )
+    fitted = _fitted(one, sm.add_constant(one.gain))
     ends = fitted.conf_int(alpha=1 - level)
     for at, name in enumerate(("intercept", "slope")):
         told |= {
@@ -224,33 +239,39 @@ def agreement(one: Compared, level: float) -> dict[str, Any]:
     return told
 
 
-def _mean(values: Floats, patient: Ints, level: float) -> tuple[float, float, float]:
-    fitted = sm.OLS(values, np.ones(len(values))).fit(
-        cov_type="cluster", cov_kwds={"groups": patient}
-    )
+def _mean(one: Compared, level: float) -> tuple[float, float, float]:
+    fitted = _fitted(one, np.ones(len(one)))
     low, high = fitted.conf_int(alpha=1 - level)[0]
     return float(fitted.params[0]), float(low), float(high)
 
 
-def _groups(one: Compared, settings: FigureSettings) -> list[dict[str, Any]]:
+def _fitted(one: Compared, columns: Floats) -> Any:
+    """Return the weighted regression of the observed gains on some columns."""
+    return sm.WLS(one.observed, columns, weights=one.weight).fit(
+        cov_type="cluster", cov_kwds={"groups": one.patient}
+    )
+
+
+def tenths(one: Compared, settings: FigureSettings) -> list[dict[str, Any]]:
     """Return as many groups as all hold enough patients of both actions; empty if none does.
 
-    Decision points with the same predicted gain stay together.
+    They are tenths by weight, or fewer parts; decision points with the same predicted gain stay
+    together.
     """
     for most in range(TENTHS, 0, -1):
-        edges = np.unique(np.quantile(one.gain, np.arange(1, most) / most))
+        edges = np.unique(quantiles(one.gain, np.arange(1, most) / most, one.weight))
         place = np.searchsorted(edges, one.gain, side="right")
         parts = [place == at for at in np.unique(place)]
         if all(min(one.patients(rows & one.took), one.patients(rows & one.otherwise))
                >= max(2, settings.smallest_cell) for rows in parts):  # fmt: skip
-            return [_group(one, rows, settings) for rows in parts]
+            return [_group(one.among(rows), settings.level) for rows in parts]
     return []
 
 
-def _group(one: Compared, rows: Bools, settings: FigureSettings) -> dict[str, Any]:
-    mean, low, high = _mean(one.observed[rows], one.patient[rows], settings.level)
+def _group(one: Compared, level: float) -> dict[str, Any]:
+    mean, low, high = _mean(one, level)
     return {
-        "predicted": float(one.gain[rows].mean()), "predicted_low": float(one.low[rows].mean()),
-        "predicted_high": float(one.high[rows].mean()), "observed": mean, "low": low, "high": high,
-        "n": int(rows.sum()), "patients": one.patients(rows),
+        "predicted": one.mean(one.gain), "predicted_low": one.mean(one.low),
+        "predicted_high": one.mean(one.high), "observed": mean, "low": low, "high": high,
+        "n": len(one), "patients": len(np.unique(one.patient)),
     }  # fmt: skip

@@ -11,6 +11,7 @@ import pandas as pd
 from cds_engine.bundle.model import Stage
 from cds_engine.decide.table import Column, Table, where
 from cds_engine.estimate.columns import Bools, Ints, as_column, plain
+from cds_engine.estimate.export.decisions import NOT_OFFERED, why_untold
 from cds_engine.estimate.stage import HistorySpec, StageData
 from cds_engine.estimate.trajectories import Trajectories
 from cds_engine.replay.figures.advice import Advice, advice_of
@@ -25,11 +26,10 @@ NOT_DUE = ("pending", "no-horizon", "no-variable")
 """The states of outcomes that have no time, or whose time had not come."""
 
 
-_UNKNOWN = "the action taken is {}"
-UNKNOWN_ACTION = {"died": "the patient died before an action was on record"}
-"""State of an action -> why it is not known, where the state alone does not say it."""
-CUT = "pending"
-"""The state of an action that the records may end too early for, for which nobody can stand."""
+LATE = "the records end before its window does"
+"""Why a decision point is left out, whether or not its action is told."""
+LASTING = ("ever", "present")
+"""Aggregates that stay true once something has happened."""
 
 
 class _Why(NamedTuple):
@@ -51,6 +51,13 @@ class Deaths(NamedTuple):
 NO_DEATHS = Deaths(0, 0, 0.0)
 
 
+class Already(NamedTuple):
+    """Patients whose outcome was true at their first decision already, of those of whom it is."""
+
+    patients: int
+    of: int
+
+
 @dataclass(frozen=True)
 class Cohort:
     """The trajectories of a replay.
@@ -69,6 +76,7 @@ class Cohort:
         overridden: safeguards that somebody's treatment went against, in words.
         outcomes: state of the outcome -> patients.
         deaths: of all who are eligible, counted or left out.
+        already: of those who are counted; None unless the outcome stays true once it has happened.
         stood_for: those left out for whom the weights of the counted stand; None for nobody.
     """
 
@@ -86,6 +94,7 @@ class Cohort:
     overridden: tuple[str, ...] = ()
     outcomes: dict[str, int] = field(default_factory=dict)
     deaths: Deaths = NO_DEATHS
+    already: Already | None = None
     stood_for: StoodFor | None = None
 
     def plain(self) -> dict[str, object]:
@@ -97,6 +106,7 @@ class Cohort:
             "adjusted": self.adjusted, "not_adjusted": self.not_adjusted,
             "overridden": list(self.overridden), "outcomes": dict(sorted(self.outcomes.items())),
             "deaths": self.deaths._asdict(),
+            "already": None if self.already is None else self.already._asdict(),
             "usual_instead": None if self.version is None else self.version.usual,
             "against_usual_instead": None if self.against is None else self.against.usual,
         }  # fmt: skip
@@ -107,9 +117,10 @@ def cohort_of(points: DecisionPoints, settings: FigureSettings) -> Cohort:
     """Return the trajectories: of each patient the first decision point at each stage, in order.
 
     Stages without a choice say nothing and are left out. A patient is left out, and counted, whose
-    stages come in another order than the bundle's, whose action at a stage is not one that the
-    stage offers, or whose history there lacks a variable that is adjusted for. Of these the ones
-    whose action alone is not known are stood for by the others; see ``figures.untold``.
+    stages come in another order than the bundle's, of whom the records end before the window of a
+    stage does, whose action at a stage is not one that the stage offers, or whose history there
+    lacks a variable that is adjusted for. Of these the ones whose action alone is not known are
+    stood for by the others; see ``figures.untold``.
     """
     return _Maker(points, settings).cohort()
 
@@ -184,7 +195,7 @@ class _Maker:
             gone = [name for name, why in reasons.items()
                     if why.stage < at or (why.stage == at and not why.untold)]  # fmt: skip
             here = frozenset(name for name, why in untold.items() if why.stage == at)
-            reached.append(Reached(stage.name, self.adjusted[stage.name],
+            reached.append(Reached(self.points.stage_title(stage.name), self.adjusted[stage.name],
                                    rows[~rows.index.isin(gone)], here))  # fmt: skip
         counts = dict(Counter(why.words for why in untold.values()))
         return stood_for(self.points.frame, reached, kept, counts)
@@ -192,22 +203,23 @@ class _Maker:
     def _unfit(self, at: int, rows: "pd.Series[int]") -> dict[str, _Why]:
         """Return who cannot be counted at a stage, and why; choose what is adjusted for."""
         stage = self.stages[at]
+        ripe = self.points.ripe[rows.to_numpy()]
+        title = self.points.stage_title(stage.name)
+        found = {str(name): _Why(f"{title}: {LATE}", at) for name in rows.index[~ripe]}
+        rows = rows[ripe]
         frame = self.points.frame.iloc[rows.to_numpy()]
         state = frame["taken.state"].to_numpy(dtype=object)
         taken = frame["taken.action"].to_numpy(dtype=object)
         fine = self.points.action_known[rows.to_numpy()]
-        found: dict[str, _Why] = {}
         for name, one, action, known in zip(rows.index, state, taken, fine, strict=True):
             if not known:
-                words = UNKNOWN_ACTION.get(one, _UNKNOWN.format(one))
-                found[str(name)] = _Why(f"{stage.name}: {words}", at, one != CUT)
+                found[str(name)] = _Why(f"{title}: {why_untold(one)}", at, untold=True)
             elif action not in stage.choose:
-                words = "another action was taken than the stage offers"
-                found[str(name)] = _Why(f"{stage.name}: {words}", at, untold=True)
+                found[str(name)] = _Why(f"{title}: {NOT_OFFERED}", at, untold=True)
         for variable in self._choose_variables(stage, frame):
             gone = frame[variable].isna().to_numpy(dtype=np.bool_)
             for name in rows.index[gone]:
-                why = found.get(str(name), _Why(f"{stage.name}: {variable} is not known", at))
+                why = found.get(str(name), _Why(f"{title}: {variable} is not known", at))
                 found[str(name)] = why._replace(untold=False)
         return found
 
@@ -243,6 +255,7 @@ class _Maker:
         counted = replace(
             counted, first=first, last=last, rows=matrix,
             outcomes={str(name): int(n) for name, n in state.value_counts().items()},
+            already=self._already(first, wide["outcome"].to_numpy() == 1),
         )  # fmt: skip
         if not np.isfinite(wide["outcome"]).any():
             return counted
@@ -264,6 +277,15 @@ class _Maker:
             against=advice_of(self.points, found, matrix, "against")
             if self.points.against else None,
         )  # fmt: skip
+
+    def _already(self, first: Ints, true: Bools) -> Already | None:
+        """Return of how many whose outcome is true it was so when they were first decided on."""
+        name = self.points.bundle.document.aim.outcome
+        variable = self.points.bundle.base_variables.get(name)
+        if variable is None or variable.aggregate not in LASTING:
+            return None
+        before = plain(self.points.frame[name].iloc[first]) == 1
+        return Already(int((before & true).sum()), int(true.sum()))
 
     def _spec(self, stage: Stage, rows: Ints, wide: "pd.DataFrame") -> HistorySpec:
         """Add a stage's columns to the wide table and return what they are."""
@@ -300,9 +322,9 @@ class _Maker:
                     words.append(f"not ({text.when})")
             against = barred & (h.action[here] == place)
             if against.any():
-                label = self.points.label(action)
+                label, title = self.points.label(action), self.points.stage_title(h.spec.stage)
                 overridden.append(
-                    f"{h.spec.stage}: {int(against.sum())} were given {label!r} though a "
+                    f"{title}: {int(against.sum())} were given {label!r} though a "
                     "safeguard rules it out, so that it counts as possible for everybody"
                 )
             else:

@@ -19,7 +19,8 @@ Pair = tuple[str, str]
 def concordance(points: DecisionPoints, settings: FigureSettings) -> list[dict[str, Any]]:
     """Return the agreement of every stage with advice, in the bundle's order, and of all.
 
-    Only decisions count of which both the advice and the action are known. Intervals are Wilson's
+    Only decisions count of which both the advice and the action are known, and whose window for an
+    action was over when the records ended. Intervals are Wilson's
     and take decisions as independent; Cohen's kappa leaves out decisions in which several actions
     were equally good.
     """

@@ -15,8 +15,9 @@ from cds_engine.replay.figures.flips import COLUMNS as FLIP_COLUMNS
 from cds_engine.replay.figures.flips import flips
 from cds_engine.replay.figures.funnel import funnel, outcomes
 from cds_engine.replay.figures.groups import partitions
-from cds_engine.replay.figures.points import DecisionPoints
+from cds_engine.replay.figures.points import DecisionPoints, Ends
 from cds_engine.replay.figures.reasons import abstentions, lacking
+from cds_engine.replay.figures.recoded import recoded
 from cds_engine.replay.figures.rounding import DIGITS, rounded
 from cds_engine.replay.figures.settings import FigureSettings
 from cds_engine.replay.figures.subgroups import subgroups
@@ -46,20 +47,24 @@ def figures_of(
         bundle: the version that was replayed.
         against: the version beside it, if any.
         settings: what counts as too little, and what is looked at.
-        run: what is to be told of the run itself, such as its settings and warnings.
+        run: what is to be told of the run itself, such as its settings and warnings. Where its
+            ``settings`` say how long a window for an action is and when the records end, they
+            decide which windows were over; else the table does.
 
     Raises:
         ReplayError: if the table is not that of these versions.
     """
     settings = settings or FigureSettings()
-    points = DecisionPoints.of(frame, bundle, against)
+    ends = Ends.of((run or {}).get("settings", {}))
+    points = DecisionPoints.of(frame, bundle, against, ends)
     cohort = cohort_of(points, settings)
     found = valued(points, cohort, settings)
     told = {
         "format": FORMAT, "digits": DIGITS, "run": dict(run or {}), "settings": settings.plain(),
         "bundle": about(bundle), "against": None if against is None else about(against),
         "empty": nobody(points), **_of_version(points, settings),
-        "second": None if against is None else _of_version(points.second, settings),
+        "second": None if against is None else (
+            _of_version(points.second, settings) | {"recoded": recoded(points)}),
         "firing": firing(points, settings.smallest_cell),
         "value": _value(found, points, settings) | {"cohort": cohort.plain()},
         "subgroups": subgroups(points, found, settings),

@@ -21,6 +21,7 @@ def funnel(points: DecisionPoints) -> list[dict[str, Any]]:
         ("eligible", "Eligible: in the population and at a stage", points.eligible),
         ("complete", "History complete enough for the rule", points.complete),
         ("supported", "In support: the version says what to do", points.advised),
+        ("ripe", "The records go on until the time to act was over", points.advised & points.ripe),
         ("known", "The action taken is on record", points.advised & points.action_known),
         ("concordant", "Clinicians did the same: it was the advised action", points.concordant),
     ]

@@ -1,15 +1,21 @@
 """The decision points of a replay, with what each version said of them in one word."""
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.estimate.columns import Bools
+from cds_engine.estimate.untold import CUT, cut_short
+from cds_engine.replay.at_once.rows import later_all
 from cds_engine.replay.settings import ReplayError
+from cds_engine.vocabulary.time import Duration, Instant, instant, parse_duration
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +42,14 @@ LISTS = ("decision.candidates", "decision.reasons", "against.candidates", "again
 """Columns of which each value is a sequence of texts; in all that are read."""
 
 
+def stage_titles(bundle: RuleBundle) -> dict[str, str]:
+    """Return what a person calls the stages, by their names; two of one title are told apart."""
+    titles = {stage.name: stage.title or stage.name for stage in bundle.stages}
+    shared = [title for title, n in Counter(titles.values()).items() if n > 1]
+    return {name: f"{title} ({name})" if title in shared else title
+            for name, title in titles.items()}  # fmt: skip
+
+
 def columns_of(bundle: RuleBundle, against: RuleBundle | None, held: Sequence[str]) -> list[str]:
     """Return which of the columns that a table has the figures read, so that no more be loaded.
 
@@ -51,6 +65,36 @@ def columns_of(bundle: RuleBundle, against: RuleBundle | None, held: Sequence[st
     return [name for name in held if name in wanted]
 
 
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Where windows for an action end, and where the records do.
+
+    Attributes:
+        window: how long after a decision an action counts as the one taken.
+        until: when the records end.
+    """
+
+    window: Duration
+    until: Instant
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "Ends | None":
+        """Return what the settings of a run say, as its manifest has them; None where they do not.
+
+        >>> Ends.of({"window": "P30D", "data_until": None}) is None
+        True
+        """
+        window, until = settings.get("window"), settings.get("data_until")
+        if window is None or until is None:
+            return None
+        return cls(parse_duration(window), instant(datetime.fromisoformat(until)))
+
+    def cut(self, as_of: "pd.Series[pd.Timestamp]") -> Bools:
+        """Return the decisions whose window is not over when the records end."""
+        at = np.asarray(as_of.dt.as_unit("us").astype("int64"), dtype=np.int64)
+        return np.asarray(later_all(at, self.window) > self.until)
+
+
 @dataclass(frozen=True)
 class DecisionPoints:
     """The decision-point table and the versions that it was made with.
@@ -59,17 +103,27 @@ class DecisionPoints:
         frame: one row a decision, in order of patient, time and encounter.
         bundle: the version that was replayed.
         against: the version beside it, if any.
+        cut: the rows whose window for an action is not over when the records end; where None, the
+            first row whose action is ``pending`` tells from when on that is so.
     """
 
     frame: "pd.DataFrame"
     bundle: RuleBundle
     against: RuleBundle | None = None
+    cut: Bools | None = None
 
     @classmethod
     def of(
-        cls, frame: "pd.DataFrame", bundle: RuleBundle, against: RuleBundle | None = None
-    ) -> "DecisionPoints":
+        cls, frame: "pd.DataFrame", bundle: RuleBundle, against: RuleBundle | None = None,
+        ends: Ends | None = None,
+    ) -> "DecisionPoints":  # fmt: skip
         """Return the points of a table as ``replay_shard`` makes it.
+
+        Args:
+            frame: the table.
+            bundle: the version that was replayed.
+            against: the version beside it, if any.
+            ends: where windows and records end, if it is known.
 
         Raises:
             ReplayError: if it is no such table, or was made with other versions.
@@ -83,7 +137,8 @@ class DecisionPoints:
                 "version of the rule bundle or of cds-engine, so replay again"
             )
         ordered = frame.sort_values(["key.patient", "key.as_of", "key.encounter"], kind="stable")
-        return cls(ordered.reset_index(drop=True), bundle, against)
+        cut = None if ends is None else ends.cut(ordered["key.as_of"])
+        return cls(ordered.reset_index(drop=True), bundle, against, cut)
 
     @cached_property
     def second(self) -> "DecisionPoints":
@@ -100,7 +155,7 @@ class DecisionPoints:
         renamed = {f"against.{what}": f"decision.{what}" for what in _SAID}
         renamed |= {name: name.removeprefix("against.") for name in taken}
         return DecisionPoints(self.frame.drop(columns=list(own)).rename(columns=renamed),
-                              self.against)  # fmt: skip
+                              self.against, cut=~self.ripe)  # fmt: skip
 
     def __len__(self) -> int:
         """Return how many decision points there are."""
@@ -136,9 +191,21 @@ class DecisionPoints:
         return np.asarray(self.eligible & told)
 
     @cached_property
+    def ripe(self) -> Bools:
+        """Whose window for an action was over when the records ended.
+
+        Before that only what was done at once is on record, so that it is the action itself that
+        says whether it is known.
+        """
+        state = self.frame["taken.state"]
+        cut = cut_short(self.frame["key.as_of"], state) if self.cut is None else self.cut
+        return np.asarray(~cut & (state != CUT).to_numpy(dtype=np.bool_))
+
+    @cached_property
     def action_known(self) -> Bools:
-        """Of whom the records show one action, or that nothing was changed."""
-        return self.frame["taken.state"].isin(KNOWN_ACTION).to_numpy(dtype=np.bool_)
+        """Whose window is over, and the records show one action, or that nothing was changed."""
+        shown = self.frame["taken.state"].isin(KNOWN_ACTION).to_numpy(dtype=np.bool_)
+        return np.asarray(self.ripe & shown)
 
     @cached_property
     def concordant(self) -> Bools:
@@ -154,6 +221,16 @@ class DecisionPoints:
     def counted(self, rows: Bools) -> dict[str, int]:
         """Return how many decisions and patients some rows are."""
         return {"decisions": int(rows.sum()), "patients": self.patients(rows)}
+
+    def stage_title(self, name: str) -> str:
+        """Return a stage as a person calls it."""
+        return stage_titles(self.bundle).get(name, name)
+
+    def in_titles(self, fault: Exception) -> str:
+        """Return what an estimator said, which knows stages by their names alone."""
+        names = "|".join(re.escape(stage.name) for stage in self.bundle.stages)
+        return re.sub(rf"\bstage ({names})\b",
+                      lambda found: f"stage {self.stage_title(found[1])}", str(fault))  # fmt: skip
 
     def label(self, action: str | None) -> str:
         """Return an action in words."""

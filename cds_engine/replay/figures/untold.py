@@ -5,14 +5,15 @@ Such a patient had the decision all the same, and a second history is a conseque
 action, so that leaving the patient out biases every stage before and every value. That the action
 is told is taken as one more thing that happens at a stage, after its history H_k. Where it depends
 on nothing but the histories and actions up to there, those told, each weighted by the product over
-stages of 1 / P(told at k | history up to k, told before), stand for all; so it is in a fit too (see
-``cds_engine.estimate.export.told``). The history is what treatment is explained by as well. The
-weights are taken as known, so that standard errors are a little too wide if anything.
+stages of 1 / P(told at k | history up to k, told before), stand for all; so it is in a fit too, by
+the same ``cds_engine.estimate.untold`` (see ``cds_engine.estimate.export.told``). The history is
+what treatment is explained by as well. The weights are taken as known, so that standard errors are
+a little too wide if anything.
 
 Two kinds of patients are left out as before. Nobody stands for whose history lacks something there.
-And nobody stands for a ``pending`` action: whose window reaches past the end of the records is a
-matter of dates, which no history of another patient can make up for. The date is all there is to it
-but for those who had acted before the end, who are counted; their outcomes are hardly ever due.
+And nobody stands for whose window for an action the records cut (``DecisionPoints.ripe``): that is
+a matter of dates, which no history of another patient can make up for. Of these it is the action
+itself that says whether it is told, so that all of them are left out, told or not.
 
 References:
     Tsiatis et al. (2019), Dynamic Treatment Regimes, CRC Press, section 5.4; Robins, Rotnitzky
@@ -28,13 +29,8 @@ import pandas as pd
 
 from cds_engine.errors import EstimationError
 from cds_engine.estimate.columns import Bools, Floats, Ints, plain
-from cds_engine.estimate.feasible_logit import FeasibleLogit, SeparationError
 from cds_engine.estimate.history_matrix import levels_of, numbers
-
-SURE = 1 - 1e-6
-"""A fitted probability above it is certainty."""
-FEW = 0.05
-"""Of a smaller share untold, a perfect foretelling may be chance; see ``_shares``."""
+from cds_engine.estimate.untold import shares_told
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ class Reached:
     """A stage, and everybody who reached it with all actions before it told.
 
     Attributes:
-        stage: its name.
+        stage: its title, for what is said.
         variables: what explains treatment there.
         rows: the row of each in the decision-point table, by patient.
         untold: patients of these rows whose action is not told.
@@ -101,7 +97,7 @@ def stood_for(
             continue
         untold = here.rows.index.isin(here.untold)
         try:
-            shares, note = _shares(_history(frame, reached[: k + 1]), untold, here.stage)
+            shares, note = shares_told(_history(frame, reached[: k + 1]), untold, here.stage)
         except EstimationError as fault:
             return StoodFor(reasons, refused=str(fault))
         told = pd.Series(shares, here.rows.index).reindex(weights.index, fill_value=1.0)
@@ -150,36 +146,3 @@ def _spread(block: Floats, here: Bools) -> Floats:
     spread = np.zeros((len(here), block.shape[1]))
     spread[here] = block
     return spread
-
-
-def _shares(history: Floats, untold: Bools, stage: str) -> tuple[Floats, str]:
-    """Return P(told | history), shape (n,), and what must be said of it.
-
-    That some are foretold to be told is no harm: they stand for themselves. That somebody untold is
-    foretold means that nobody can stand for him. But through as many points as there are columns a
-    plane can always be laid: so few may be foretold by chance, and if they are ``FEW`` as well, all
-    with the decision stand for them alike.
-
-    Raises:
-        EstimationError: if nobody is told, or the history foretells who is not.
-    """
-    lost, n = int(untold.sum()), len(untold)
-    if lost == n:
-        raise EstimationError(f"stage {stage}: of none of {n} patients the action is known, so "
-                              "that nobody can stand for them")  # fmt: skip
-    both, logit = np.ones((n, 2), dtype=np.bool_), FeasibleLogit()
-    try:
-        logit.fit(history, untold.astype(np.intp), both)
-    except SeparationError as error:
-        foretold = int((logit.predict_proba(history, both)[untold, 1] > SURE).sum())
-        if foretold and lost <= min(history.shape[1], FEW * n):
-            return np.full(n, 1 - lost / n), (
-                f"stage {stage}: the {lost} of {n} patients whose action is not known are too few "
-                "to say what it depends on, so that all with the decision stand for them alike"
-            )
-        if foretold:
-            raise EstimationError(
-                f"stage {stage}: the action is not known of {lost} of {n} patients, and the "
-                f"history foretells it perfectly of {foretold}, so that nobody can stand for them"
-            ) from error
-    return np.asarray(logit.predict_proba(history, both)[:, 0], dtype=np.float64), ""

@@ -1,6 +1,6 @@
 """E[Y^d] of versions, usual care and fixed actions, by two methods, or why there is none."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from cds_engine.estimate.weights import advice, follows_so_far
 from cds_engine.replay.figures.advice import Advice
 from cds_engine.replay.figures.cohort import Cohort
 from cds_engine.replay.figures.points import DecisionPoints
+from cds_engine.replay.figures.recoded import recoded
 from cds_engine.replay.figures.settings import FigureSettings
 from cds_engine.replay.figures.untold import StoodFor
 
@@ -93,10 +94,10 @@ def valued(points: DecisionPoints, cohort: Cohort, settings: FigureSettings) -> 
         prepared = prepare(t, n_folds=settings.folds, missing="weight", random_state=settings.seed)
         usual = observed_value(t, missing="weight", level=settings.level)
     except EstimationError as fault:
-        return Valued(cohort, kind="models", refused=_models_failed(str(fault)))
+        return Valued(cohort, kind="models", refused=_models_failed(points.in_titles(fault)))
     care = One(USUAL_CARE, "Usual care", "usual care", None, usual, usual,
                observed_value(_naively(t).take(t.observed), level=settings.level))  # fmt: skip
-    found = [_of(t, prepared, shares, one, settings) for one in _asked(points, cohort, t)]
+    found = [_of(points, t, prepared, shares, one, settings) for one in _asked(points, cohort, t)]
     noted = {one.key: _noted(one, cohort) for one in [*found, care]}
     return Valued(cohort, noted, _alike(prepared), shares)
 
@@ -146,9 +147,9 @@ def _nothing_to_say(
         )
     if bare := [h.spec.stage for h in t.stages if not h.spec.variables]:
         return "adjustment", (
-            f"There is nothing to adjust for at stage {bare[0]}, so that nothing explains who was "
-            "treated how: every variable is the same for everybody, known of too few, or not asked "
-            "for."
+            f"There is nothing to adjust for at stage {points.stage_title(bare[0])}, so that "
+            "nothing explains who was treated how: every variable is the same for everybody, known "
+            "of too few, or not asked for."
         )
     kind = points.bundle.kinds.get(points.bundle.document.aim.outcome)
     if kind is not None and kind.type not in ("number", "boolean"):
@@ -190,7 +191,8 @@ def _died(cohort: Cohort, settings: FigureSettings) -> str | None:
         f"{told.patients} of the {told.of} patients whose outcome was due died before it "
         f"({told.share:.0%}), more than the {settings.most_deaths:.0%} up to which this report "
         "tells a value: what the dead would have measured is not defined, and a version that "
-        "costs lives could look better for it."
+        "costs lives could look better for it. --most-deaths allows more, which is right only "
+        "where no treatment here bears on who dies."
     )
 
 
@@ -214,30 +216,46 @@ def _counts(counts: Mapping[str, int]) -> str:
 def _asked(points: DecisionPoints, cohort: Cohort, t: Trajectories) -> list[One]:
     asked = [_version(VERSION, points.bundle.identity, cohort.version)]
     if points.against is not None:
-        asked.append(_version(AGAINST, points.against.identity, cohort.against))
+        asked.append(_version(AGAINST, points.against.identity, cohort.against,
+                              _other_acts(points, cohort.against, t)))  # fmt: skip
     try:
         fixed = fixed_regimes(t)
     except EstimationError as fault:
-        return [*asked, One("fixed", "Fixed actions", "fixed", None, refused=str(fault))]
+        return [*asked, One("fixed", "Fixed actions", "fixed", None,
+                             refused=points.in_titles(fault))]  # fmt: skip
     for name, rules in fixed.items():
         words = ", then ".join(points.label(one) for one in name.split(" > "))
         asked.append(One(f"fixed:{name}", f"Always: {words}", "fixed", rules))
     return asked
 
 
-def _version(key: str, label: str, said: Advice | None) -> One:
+def _other_acts(points: DecisionPoints, said: Advice | None, t: Trajectories) -> list[str]:
+    """Return what the second version advises that no code of the first's action of that name is."""
+    apart = {one["action"]: one["label"] for one in recoded(points) if not one["shares"]}
+    places = () if said is None else said.places
+    advised = {h.spec.actions[at] for h, one in zip(t.stages, places, strict=False)
+               for at in np.unique(one[one >= 0])}  # fmt: skip
+    return [label for name, label in apart.items() if name in advised]
+
+
+def _version(key: str, label: str, said: Advice | None, others: Sequence[str] = ()) -> One:
     if said is None:
         return One(key, label, "regime", None, refused="nothing is known of what it said")
     refused = ""
     if said.untaken:
         refused = f"it advises what nobody took: {'; '.join(said.untaken)}"
+    elif others:
+        refused = (
+            f"it advises what the first version knows by other codes: {'; '.join(others)}; what "
+            "was taken is judged by the first's"
+        )
     elif said.silent:
         refused = OPEN if said.open else SILENT
     return One(key, label, "regime", said.rules(), refused=refused)
 
 
-def _of(t: Trajectories, prepared: Prepared, shares: tuple[Floats, ...], one: One,
-        settings: FigureSettings) -> One:  # fmt: skip
+def _of(points: DecisionPoints, t: Trajectories, prepared: Prepared, shares: tuple[Floats, ...],
+        one: One, settings: FigureSettings) -> One:  # fmt: skip
     """Return a regime with its values, or with the reason why they are refused."""
     if one.refused or one.rules is None:
         return one
@@ -246,7 +264,7 @@ def _of(t: Trajectories, prepared: Prepared, shares: tuple[Floats, ...], one: On
         weighted = ipw_value(t, one.rules, label=one.label, propensity=list(shares),
                              missing="weight", level=level)  # fmt: skip
     except EstimationError as fault:
-        return replace(one, refused=str(fault))
+        return replace(one, refused=points.in_titles(fault))
     if weighted.effective_n < least:
         return replace(one, refused=(
             f"the {weighted.followers} patients who followed it weigh as much as "
@@ -257,7 +275,7 @@ def _of(t: Trajectories, prepared: Prepared, shares: tuple[Floats, ...], one: On
         robust = prepared.value(rules, one.label, level=level)
         crude = crude_value(_naively(t), one.rules, label=one.label, level=level)
     except EstimationError as fault:
-        return replace(one, weighted=weighted, refused=str(fault))
+        return replace(one, weighted=weighted, refused=points.in_titles(fault))
     return replace(one, robust=robust, weighted=weighted, crude=crude)
 
 

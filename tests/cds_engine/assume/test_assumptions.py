@@ -1,5 +1,7 @@
 """Overlap, balance and the mapping to actions are counted; the ledger says what they come to."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -73,6 +75,73 @@ def test_a_difference_is_in_standard_deviations_of_all_who_could() -> None:
     wanted = (x[h.action == 1].mean() - x[could].mean()) / x[could].std()
     assert b.before == pytest.approx(wanted)
     assert a.before < 0 < b.before
+
+
+def weighted_and_repeated(steep: float = 1.0) -> tuple[Trajectories, Trajectories]:
+    """Rows that weigh 1 to 9, the more the larger x is, and others that hold them as often."""
+    few = one_stage(900, steep)
+    times = np.clip(np.round(5 + 2 * few.stages[0].columns["x"]), 1, 9).astype(int)
+    each = few.take(np.repeat(np.arange(900), times))
+    return replace(few, weights=times.astype(np.float64)), each
+
+
+def test_a_row_of_weight_w_overlaps_as_w_rows_would() -> None:
+    weighted, repeated = weighted_and_repeated(steep=2.0)
+    (found, p), (wanted, q) = overlap(weighted), overlap(repeated)
+    # the propensities are those of the population for which the rows stand
+    times = weighted.weights.astype(int)
+    assert np.repeat(p[0], times, axis=0) == pytest.approx(q[0], abs=1e-6)
+    alike, _ = overlap(replace(weighted, weights=np.ones(900)), [p[0]])
+    for one, other, plain in zip(found, wanted, alike, strict=True):
+        assert one.quantiles == pytest.approx(other.quantiles, abs=1e-6)
+        assert one.rare == pytest.approx(other.rare)
+        assert one.rare != pytest.approx(plain.rare, rel=0.1)
+        assert abs(one.quantiles[2] - plain.quantiles[2]) > 0.05
+        assert (one.could, one.took) == (plain.could, plain.took)
+
+
+def test_who_counts_for_many_makes_the_others_count_less() -> None:
+    weighted, _ = weighted_and_repeated()
+    [_, b], [p] = overlap(weighted)
+    h = weighted.stages[0]
+    each = weighted.weights[h.action == 1] / p[h.action == 1, 1]
+    assert b.effective_n == pytest.approx(each.sum() ** 2 / (each**2).sum())
+    assert b.largest_weight == pytest.approx(each.max())
+
+
+def test_a_row_of_weight_w_balances_as_w_rows_would() -> None:
+    weighted, repeated = weighted_and_repeated()
+    shares = overlap(weighted)[1]
+    times = weighted.weights.astype(int)
+    found = balance(weighted, shares)
+    wanted = balance(repeated, [np.repeat(shares[0], times, axis=0)])
+    plain = balance(replace(weighted, weights=np.ones(900)), shares)
+    for one, other, alike in zip(found, wanted, plain, strict=True):
+        assert (one.before, one.after) == pytest.approx((other.before, other.after), abs=1e-9)
+        assert abs(one.before - alike.before) > 0.02
+        assert abs(one.after - alike.after) > 0.01
+
+
+def test_rows_that_count_for_nobody_change_nothing() -> None:
+    cohort = one_stage(n=600)
+    some = np.arange(600) % 3 > 0
+    shares = overlap(cohort)[1]
+    without = overlap(cohort.take(some), [shares[0][some]])[0]
+    for one, other in zip(
+        overlap(replace(cohort, weights=some.astype(float)), list(shares))[0], without, strict=True
+    ):
+        assert one.quantiles == other.quantiles
+        assert one.rare == pytest.approx(other.rare)
+        assert one.effective_n == pytest.approx(other.effective_n)
+
+
+def test_a_column_that_is_the_same_for_all_has_no_difference() -> None:
+    cohort = one_stage(n=300)
+    h = cohort.stages[0]
+    same = replace(h, columns={"x": np.full(300, 0.1)})
+    weights = np.random.default_rng(1).random(300)
+    held = replace(cohort, stages=(same,), weights=weights)
+    assert balance(held, [np.full((300, 2), 0.5)]) == ()
 
 
 def test_rows_that_map_to_no_action_or_to_several_are_counted() -> None:

@@ -12,11 +12,16 @@ REGIMES = sorted(folder.name for folder in RULES.iterdir() if folder.is_dir())
 def test_the_head_says_for_whom_and_what_for() -> None:
     said = describe(pressure())
     assert (said.regime, said.version, said.title) == ("pressure", "1.0.0", "Pressure")
-    assert said.aim == "lower pressure (mmHg), 6 months after the start. Fewer strokes."
+    assert said.aim == "lower pressure (mmHg), 6 months after the decision. Fewer strokes."
     assert said.population_text == "age >= 18"
     assert said.population == "Age is 18 years or higher"
     assert said.dates == (("review by", "2027-01-01"),)
     assert said.cases == 1
+
+
+def test_the_aim_counts_from_what_it_says() -> None:
+    from_start = ("aim: {outcome: sbp, at: P6M,", "aim: {outcome: sbp, at: P6M, from: start,")
+    assert ", 6 months after the start." in describe(pressure(from_start)).aim
 
 
 def test_an_aim_that_is_no_variable_is_named_as_it_stands() -> None:

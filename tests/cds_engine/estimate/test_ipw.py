@@ -211,8 +211,15 @@ def nobody_high_then_low(n: int = 400) -> Trajectories:
 def test_nobody_followed_is_refused() -> None:
     t = nobody_high_then_low()
     with pytest.raises(EstimationError, match=f"up, down: 0 of {len(t)} followed it at every stage"
-                       ".*use the g-formula, which is model-based"):  # fmt: skip
+                       ", so that no weight can stand for the rest; its value could only come "
+                       "from models, as that of the g-formula does$"):  # fmt: skip
         ipw_value(t, [Always("high"), Always("low")], label="up, down")
+    weighted = a_cohort(400)
+    followed = (weighted.stages[0].action == 1) & (weighted.stages[1].action == 0)
+    weighted = replace(weighted, weights=np.where(followed, 0.0, 1.0))
+    with pytest.raises(EstimationError, match="have a sample weight of 0, so that none can stand "
+                       "for the rest; its value could only come from models"):  # fmt: skip
+        ipw_value(weighted, [Always("high"), Always("low")], label="up, down")
 
 
 def test_too_small_an_effective_n_is_refused() -> None:

@@ -116,6 +116,84 @@ def test_nobody_told_is_refused() -> None:
         read_table(a_replay_study(), untold(table, table["decision.stage"] == STAGES[1]))
 
 
+def test_a_history_that_foretells_only_who_is_told_is_no_harm() -> None:
+    table = a_replay_table(600, 3)
+    place = table["key.patient"].str[1:].astype(int)
+    # of those with the first drug every second action is told
+    lost = (table["decision.stage"] == STAGES[1]) & (table["step"] == "none") & (place % 3 == 0)
+    found, _ = read_table(a_replay_study(), untold(table, lost))
+    sure = found.stages[1].columns["step"] != "none"
+    assert found.weights[sure] == pytest.approx(1)
+    assert found.weights[~sure].min() > 1.2
+
+
+def test_so_few_that_chance_foretells_them_are_stood_for_by_all_alike() -> None:
+    table = a_replay_table(300, 3)
+    second = table["decision.stage"] == STAGES[1]
+    place = table["key.patient"].str[1:].astype(int)
+    lost = second & (table["sbp"] == table.loc[second, "sbp"].max())
+    assert lost.sum() == 1
+    weights = 1.0 + (place % 2)
+    study = a_replay_study().model_copy(update={"weights": "heavy"})
+    for studied, given in ((a_replay_study(), pd.Series(1.0, table.index)), (study, weights)):
+        found, notes = read_table(studied, untold(table.assign(heavy=given), lost))
+        everybody = given[second].sum()
+        stood = everybody / (everybody - given[lost].sum())
+        own = given[second].set_axis(table.loc[second, "key.patient"]).loc[found.ids]
+        assert found.weights == pytest.approx(own * stood)
+        assert notes[-1] == (
+            "stage six_months: the 1 of 300 patients whose action is not known are too few to say "
+            "what it depends on, so that all with the decision stand for them alike"
+        )
+
+
+def ending(table: pd.DataFrame) -> tuple[pd.DataFrame, "pd.Series[bool]"]:
+    """Return a table whose records end too early for the last patients, and whose rows those are.
+
+    Who is treated is treated at once; of the others nothing is told by then.
+    """
+    place = table["key.patient"].str[1:].astype(int)
+    dated = table.assign(**{"key.as_of": 10 * place + table["key.as_of"]})
+    last = dated["key.as_of"] >= dated.loc[place == 350, "key.as_of"].max()
+    # the first of them is pending, so that the table itself tells from when on they are cut
+    gone = last & (table["taken.action"].eq("keep") | (place == 350))
+    return untold(dated, gone, "pending"), table["key.patient"].isin(table.loc[last, "key.patient"])
+
+
+@pytest.mark.parametrize("how", ["weight", "leave-out"])
+def test_whose_window_the_records_cut_is_left_out_whether_or_not_treated_at_once(how: str) -> None:
+    table, late = ending(a_replay_table(400, 2))
+    shown = late & table["taken.state"].eq("seen") & table["decision.stage"].eq(STAGES[1])
+    assert shown.sum() > 10
+    found, notes = read_table(a_replay_study({"untold": how}), table)
+    wanted, _ = read_table(a_replay_study(), table[~late])
+    assert list(found.ids) == list(wanted.ids)
+    assert (found.weights == 1).all()
+    [note] = notes
+    assert note == (
+        "50 patients have a decision so late that the records end before its window does; they "
+        "are left out, whether or not their action is told, as only what is done at once is told "
+        "there"
+    )
+
+
+def test_the_untold_are_stood_for_as_if_the_late_were_not_there() -> None:
+    table, late = ending(a_replay_table(400, 2))
+    lost = by_history(table, 2) & ~late
+    held = untold(table, lost)
+    found, wanted = (read_table(a_replay_study(), one)[0] for one in (held, held[~late]))
+    assert found.weights == pytest.approx(wanted.weights)
+    assert found.weights.max() > 1
+
+
+def test_where_the_records_end_too_early_for_all_nobody_is_told() -> None:
+    table = a_replay_table(50, 3)
+    with pytest.raises(
+        EstimationError, match=r"of none of 50 patients .*: 50 patients have a deci"
+    ):
+        read_table(a_replay_study(), untold(table, table["decision.stage"] == STAGES[0], "pending"))
+
+
 def test_untold_patients_without_a_history_are_counted_apart() -> None:
     table = a_replay_table(400, 4)
     lost = by_history(table, 4)

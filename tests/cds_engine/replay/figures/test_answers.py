@@ -48,7 +48,7 @@ def test_the_funnel_counts_decisions_and_patients_and_only_narrows(frame: pd.Dat
     counts = [one["decisions"] for one in steps]
     assert counts == sorted(counts, reverse=True)
     assert [one["step"] for one in steps] == [
-        "all", "eligible", "complete", "supported", "known", "concordant",
+        "all", "eligible", "complete", "supported", "ripe", "known", "concordant",
     ]  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def test_a_patient_whose_action_is_unclear_is_left_out_and_counted(frame: pd.Dat
     rows = (frame["decision.stage"] == "three_months") & (patient_number(frame) < 7)
     figures = told(changed(frame, rows, taken__action=None, taken__state="ambiguous"))
     cohort = figures["value"]["cohort"]
-    assert cohort["left_out"] == {"three_months: the action taken is ambiguous": 7}
+    assert cohort["left_out"] == {"Three months: the action taken is ambiguous": 7}
     assert (cohort["eligible"], cohort["counted"]) == (N, N - 7)
 
 
@@ -106,7 +106,7 @@ def test_incomplete_histories_are_left_out_and_a_rare_variable_is_not_adjusted_f
     few = (frame["decision.stage"] == "six_months") & (patient_number(frame) < 9)
     many = (frame["decision.stage"] == "six_months") & (patient_number(frame) < 90)
     cohort = told(changed(frame, few, potassium=np.nan))["value"]["cohort"]
-    assert cohort["left_out"] == {"six_months: potassium is not known": 9}
+    assert cohort["left_out"] == {"Six months: potassium is not known": 9}
     cohort = told(changed(frame, many, potassium=np.nan))["value"]["cohort"]
     assert cohort["left_out"] == {}
     assert cohort["not_adjusted"]["six_months"]["potassium"] == (
@@ -118,7 +118,7 @@ def test_of_several_decision_points_at_a_stage_the_first_counts(frame: pd.DataFr
     again = frame[(frame["decision.stage"] == "three_months") & (patient_number(frame) < 5)].copy()
     again["key.as_of"] += pd.Timedelta(days=3)
     again["taken.action"] = None
-    again["taken.state"] = "pending"
+    again["taken.state"] = "none"
     figures = told(pd.concat([frame, again], ignore_index=True))
     assert figures["value"]["cohort"]["repeated"] == {"three_months": 5, "six_months": 0}
     assert figures["value"]["regimes"] == told(frame)["value"]["regimes"]
@@ -188,7 +188,7 @@ def test_who_died_before_an_action_was_on_record_is_left_out_and_still_counted_a
                    taken__action=None, taken__state="died")  # fmt: skip
     cohort = told(died)["value"]["cohort"]
     assert cohort["left_out"] == {
-        "three_months: the patient died before an action was on record": 12
+        "Three months: the patient died before an action was on record": 12
     }
     assert (cohort["deaths"]["patients"], cohort["deaths"]["of"]) == (12, N)
     assert "deceased" not in cohort["outcomes"]
@@ -202,6 +202,9 @@ def test_where_many_died_every_value_is_refused(frame: pd.DataFrame) -> None:
     assert value["refused"].startswith(
         "120 of the 600 patients whose outcome was due died before it (20%), more than the 10% up "
         "to which this report tells a value"
+    )
+    assert value["refused"].endswith(
+        "--most-deaths allows more, which is right only where no treatment here bears on who dies."
     )
     assert told(many, most_deaths=0.2)["value"]["refused"] is None
 

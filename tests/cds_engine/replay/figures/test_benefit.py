@@ -12,17 +12,20 @@ from builders.bundles import a_document, a_stage, bundle_of
 from builders.replay_worlds import a_world, gained, intensification, points_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.decide.benefit import benefit_of
 from cds_engine.decide.cases import given_history
 from cds_engine.decide.decide import decide
 from cds_engine.estimate.columns import Floats
-from cds_engine.replay.figures.benefit import Compared, agreement
+from cds_engine.replay.figures.benefit import Compared, agreement, benefit, tenths
+from cds_engine.replay.figures.cohort import cohort_of
 from cds_engine.replay.figures.document import figures_of
 from cds_engine.replay.figures.gains import predicted
 from cds_engine.replay.figures.points import DecisionPoints
 from cds_engine.replay.figures.settings import FigureSettings
+from cds_engine.replay.figures.values import valued
 from cds_engine.simulate.hypertension import HypertensionCohort, HypertensionParameters
 
 Json = dict[str, Any]
@@ -127,7 +130,7 @@ def compared(copies: int, gain: Floats, observed: Floats) -> Compared:
     patient = np.concatenate([np.arange(len(gain))] * copies)
     one, other = np.concatenate([gain] * copies), np.concatenate([observed] * copies)
     yes = np.ones(len(one), dtype=np.bool_)
-    return Compared(patient, one, one, one, other, yes, yes, {})
+    return Compared(patient, one, one, one, other, yes.astype(np.float64), yes, yes, {})
 
 
 def test_rows_of_one_patient_say_no_more_than_one_of_them_does() -> None:
@@ -139,6 +142,84 @@ def test_rows_of_one_patient_say_no_more_than_one_of_them_does() -> None:
     for name in ("slope_error", "intercept_error"):
         assert thrice[name] == pytest.approx(once[name], rel=0.005)
     assert thrice["mean_observed_low"] == pytest.approx(once["mean_observed_low"], rel=0.01)
+
+
+def weighted_and_repeated() -> tuple[Compared, Compared]:
+    """Rows that weigh 1 to 9, the more the more was promised, and others that hold them as often.
+
+    Where more was promised, less of it came.
+    """
+    rng = np.random.default_rng(3)
+    gain = rng.normal(2, 1, size=600)
+    observed = gain - 0.3 * gain**2 + rng.normal(size=600)
+    times = np.clip(np.round(1 + 2 * gain), 1, 9).astype(int)
+    each = np.repeat(np.arange(600), times)
+    took = rng.random(600) < 0.5
+    one = Compared(np.arange(600), gain, gain - 1, gain + gain**2, observed,
+                   times.astype(np.float64), took, ~took, {})  # fmt: skip
+    return one, replace(one.among(each), weight=np.ones(len(each)))
+
+
+POINTS = ("mean_predicted", "mean_observed", "intercept", "slope")
+
+
+def test_a_patient_of_weight_w_says_what_w_patients_would() -> None:
+    weighted, repeated = weighted_and_repeated()
+    found, wanted = (agreement(one, 0.95) for one in (weighted, repeated))
+    plain = agreement(replace(weighted, weight=np.ones(600)), 0.95)
+    for name in POINTS:
+        assert found[name] == pytest.approx(wanted[name])
+        assert abs(found[name] - plain[name]) > 0.05
+    # the copies are of one patient: they make nothing surer
+    for name in ("slope_error", "intercept_error", "mean_observed_low", "mean_observed_high"):
+        assert found[name] == pytest.approx(wanted[name], rel=0.01)
+    assert (found["n"], found["patients"]) == (600, 600)
+
+
+def test_groups_are_tenths_of_those_for_whom_the_patients_stand() -> None:
+    weighted, repeated = weighted_and_repeated()
+    found, wanted = (tenths(one, FigureSettings(smallest_cell=5)) for one in (weighted, repeated))
+    assert len(found) == len(wanted) == 10
+    for one, other in zip(found, wanted, strict=True):
+        for name in ("predicted", "predicted_low", "predicted_high", "observed"):
+            assert one[name] == pytest.approx(other[name])
+        assert one["patients"] == other["patients"]
+    sizes = [one["n"] for one in found]
+    assert sizes[0] > 2 * sizes[-1]
+    assert sum(sizes) == 600
+
+
+def test_those_of_whom_an_action_is_not_known_are_promised_something_too() -> None:
+    frame = drawn()
+    # of the sicker, to whom more is promised, most second actions are lost
+    sick = expit((frame["sbp"].to_numpy(dtype=float) - 145) / 6)
+    gone = np.random.default_rng(5).random(len(frame)) < 0.9 * sick
+    lost = frame["decision.stage"].eq("six_months") & gone
+    untold = frame.assign(**{
+        "taken.action": frame["taken.action"].mask(lost),
+        "taken.state": frame["taken.state"].mask(lost, "ambiguous"),
+    })  # fmt: skip
+    left = frame[~frame["key.patient"].isin(frame.loc[lost, "key.patient"])]
+    wanted, found, naive = (
+        promise(one, BUNDLE, least_effective_n=20) for one in (frame, untold, left)
+    )
+    apart = abs(naive["mean_predicted"] - wanted["mean_predicted"])
+    assert apart > 0.3
+    assert abs(found["mean_predicted"] - wanted["mean_predicted"]) < apart / 4
+    assert abs(found["slope"] - truth()["slope"]) < 3 * found["slope_error"]
+
+
+def test_where_few_stand_for_many_less_weight_stands_behind_an_action() -> None:
+    points = DecisionPoints.of(drawn(7, 600), BUNDLE)
+    asked = FigureSettings()
+    found = valued(points, cohort_of(points, asked), asked)
+    assert benefit(points, found, asked)["refused"] is None
+    t = found.cohort.trajectories
+    assert t is not None
+    few = np.where(np.arange(len(t)) % 20 == 0, 40.0, 1.0)
+    strong = replace(found.cohort, trajectories=replace(t, weights=few))
+    told = benefit(points, replace(found, cohort=strong), asked)
+    assert "fewer than the 50 that this report demands" in told["refused"]
 
 
 def test_one_promise_to_everybody_has_a_mean_and_no_slope() -> None:
@@ -160,8 +241,8 @@ def test_a_promise_in_another_unit_than_the_outcome_is_not_compared() -> None:
     bundle = intensification({"    unit: mm[Hg]\n    level": "    unit: mg/dL\n    level"})
     found = promise(points_of(a_world().draw(400, 1), bundle), bundle)
     assert found["refused"] == (
-        "No stage can be checked. three_months: its gain is predicted in mg/dL, the outcome is in "
-        "mmHg; six_months: its gain is predicted in mg/dL, the outcome is in mmHg."
+        "No stage can be checked. Three months: its gain is predicted in mg/dL, the outcome is in "
+        "mmHg; Six months: its gain is predicted in mg/dL, the outcome is in mmHg."
     )
 
 

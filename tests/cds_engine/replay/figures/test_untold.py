@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from builders.replay_worlds import Truth, a_world, intensification, points_of
+from builders.replay_worlds import START, Truth, a_world, intensification, points_of
 from builders.replay_worlds import truth as true_of
 from scipy.special import expit
 
@@ -126,8 +126,8 @@ def test_weights_of_stages_multiply_and_nobody_is_asked_after_an_untold_action()
     assert np.abs(t.weights * 0.75 * (1 - second) - 1).max() < 0.2
     assert t.weights.mean() == pytest.approx(1 / 0.75 / (1 - second), rel=1e-3)
     assert found.left_out == {
-        "three_months: the action taken is ambiguous": 5000,
-        "six_months: the action taken is ambiguous": round(15_000 * second),
+        "Three months: the action taken is ambiguous": 5000,
+        "Six months: the action taken is ambiguous": round(15_000 * second),
     }
 
 
@@ -138,8 +138,8 @@ def test_who_is_not_told_is_counted_as_before_and_said_with_the_reasons() -> Non
     held.loc[six & (number(frame) % 20 == 1), "taken.action"] = "stop"
     told = figures_of(held, intensification())["value"]
     reasons = {
-        "six_months: another action was taken than the stage offers": 30,
-        "six_months: the action taken is unclear": 30,
+        "Six months: another action was taken than the stage offers": 30,
+        "Six months: the action taken is unclear": 30,
     }
     assert told["cohort"]["left_out"] == told["cohort"]["stood_for"]["reasons"] == reasons
     assert (told["cohort"]["counted"], told["cohort"]["stood_for"]["patients"]) == (540, 60)
@@ -160,10 +160,11 @@ def test_where_nobody_is_untold_nobody_is_weighted_and_nothing_is_said() -> None
 
 def test_nobody_stands_for_a_window_that_the_records_cut() -> None:
     frame = table(600, 4)
-    late = frame["decision.stage"].eq("six_months") & (number(frame) % 6 == 0)
-    found = cohort(untold(frame, late, "pending"))
+    late = frame["key.as_of"] >= START + pd.Timedelta(days=391)
+    found = cohort(untold(frame, late & (number(frame) % 2 == 0), "pending"))
     assert found.stood_for is None
-    assert found.left_out == {"six_months: the action taken is pending": 100}
+    # on each of 60 days one patient has the second decision, all of them as late or later
+    assert found.left_out == {"Six months: the records end before its window does": 60}
     assert found.trajectories is not None
     assert (found.trajectories.weights == 1).all()
 
@@ -175,8 +176,8 @@ def test_an_untold_patient_without_a_history_is_left_out_for_good() -> None:
     held.loc[six & (number(frame) < 50), "potassium"] = np.nan
     found = cohort(held)
     assert found.left_out == {
-        "six_months: the action taken is ambiguous": 60,
-        "six_months: potassium is not known": 45,
+        "Six months: the action taken is ambiguous": 60,
+        "Six months: potassium is not known": 45,
     }
     assert found.stood_for is not None
     assert found.stood_for.patients == 55
@@ -191,7 +192,7 @@ def test_a_history_that_foretells_who_is_not_told_has_every_value_refused() -> N
     assert told["regimes"] == []
     assert told["refused"] == (
         f"Of {n} patients an action is not known, and leaving them out would bias every value: "
-        f"stage six_months: the action is not known of {n} of 600 patients, and the history "
+        f"stage Six months: the action is not known of {n} of 600 patients, and the history "
         f"foretells it perfectly of {n}, so that nobody can stand for them. What can be done: find "
         "out their actions, or adjust for fewer variables, which is right only without a variable "
         "that is no cause of treatment and outcome alike."
@@ -203,7 +204,7 @@ def test_a_stage_at_which_no_action_is_known_has_every_value_refused() -> None:
     frame = table(600, 4)
     frame = frame[(frame["decision.stage"] == "three_months") | (number(frame) % 5 == 0)]
     refused = values_of(untold(frame, frame["decision.stage"] == "six_months")).refused
-    assert "stage six_months: of none of 120 patients the action is known" in refused
+    assert "stage Six months: of none of 120 patients the action is known" in refused
 
 
 def test_a_history_that_foretells_only_who_is_told_is_no_harm() -> None:
@@ -230,7 +231,7 @@ def test_so_few_that_chance_foretells_them_are_stood_for_by_all_alike() -> None:
     assert found.trajectories.weights == pytest.approx(600 / 599)
     assert found.stood_for is not None
     assert found.stood_for.notes[1] == (
-        "stage six_months: the 1 of 600 patients whose action is not known are too few to say what "
+        "stage Six months: the 1 of 600 patients whose action is not known are too few to say what "
         "it depends on, so that all with the decision stand for them alike"
     )
 
