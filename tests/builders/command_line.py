@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -35,6 +36,20 @@ class Said:
         return found
 
 
+@contextlib.contextmanager
+def logging_kept() -> Iterator[None]:
+    """Leave the loggers of this process as they were, for ``serve`` sets those of its own."""
+    root = logging.getLogger()
+    levels = {name: logging.getLogger(name).level for name in (None, *root.manager.loggerDict)}
+    handlers = root.handlers[:]
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
 def run(*arguments: object) -> Said:
     """Run ``cds-engine`` with these arguments and return what it said."""
     out, err = io.StringIO(), io.StringIO()
@@ -42,6 +57,7 @@ def run(*arguments: object) -> Said:
         patch.object(sys, "argv", ["cds-engine", *map(str, arguments)]),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
+        logging_kept(),
     ):
         try:
             main()

@@ -27,6 +27,7 @@ from cds_engine.assume.positivity import MANY, RARE
 from cds_engine.history.value import MissingReason
 from cds_engine.replay import outcome
 from cds_engine.replay.engine import UNKNOWN
+from cds_engine.replay.figures.cohort import Already
 from cds_engine.replay.figures.flips import KINDS
 from cds_engine.replay.figures.points import KNOWN_ACTION
 from cds_engine.replay.figures.settings import FigureSettings
@@ -100,6 +101,15 @@ def test_every_option_is_explained_and_no_other() -> None:
     assert set(rows) == set(options_of("replay")) - {"--help"}
     shared = {name for name, row in rows.items() if row[3] == "cohort"}
     assert shared == set(options_of("cohort")) - {"--help"}
+
+
+def test_the_options_of_the_figures_are_those_that_are_named() -> None:
+    section = PAGE.split("\n## Other figures of the same run\n", 1)[1].split("\n## ", 1)[0]
+    after = section.rpartition("```")[2]
+    named = {word for word in words(after) if word.startswith("--")} - {"--seed"}
+    assert named == set(options_of("figures")) - {"--help"}
+    plain = options_of("replay")
+    assert all(one.default == plain[name].default for name, one in options_of("figures").items())
 
 
 def test_the_page_says_what_holds_without_an_option() -> None:
@@ -216,6 +226,8 @@ def test_what_scripts_ask_for_stands_in_the_figures(made: tuple[Path, list[Said]
     assert at(figures, "value.refused_for") is None
     assert rows.pop("second") == ["spoken"]
     assert figures["second"] is None
+    assert rows.pop("value.cohort.already") == list(Already._fields)
+    assert at(figures, "value.cohort.already") is None  # the outcome of this run is a measurement
     assert len(rows) == 5
     for path, named in rows.items():
         held = at(figures, path)
@@ -247,7 +259,8 @@ def test_the_limits_are_those_of_the_program() -> None:
 
 TEXTS_IN = (
     "replay/settings.py", "replay/figures/values.py", "replay/figures/cohort.py",
-    "replay/figures/document.py", "vocabulary/time.py",
+    "replay/figures/document.py", "vocabulary/time.py", "estimate/export/decisions.py",
+    "estimate/ipw.py",
 )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ class Job:
         gaps: what every record lacks, because the export does.
         parts: the pieces of work that reading is made of.
         before: part by part, how many lines of its file stand before it; known once all are read.
-        deleted: ``Type/id`` of what was deleted -> when, see ``cds_adapters.bulk.deletions``.
+        deleted: ``Type/id`` of what was deleted -> when, see ``cds_adapters.fhir.deletions``.
         engine: what takes the histories and decides them, see ``cds_adapters.bulk.shards``.
     """
 

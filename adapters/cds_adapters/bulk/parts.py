@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from cds_adapters.bulk.deletions import add_deleted
 from cds_adapters.bulk.scanned import Scanned, add_days
 from cds_adapters.bulk.sources import DataFile, Export, Part, can_be_entered
+from cds_adapters.fhir.deletions import add_deleted
 
 SIZE = 2**27
 """Bytes that a part has at most."""

@@ -7,7 +7,6 @@ from typing import cast
 
 import msgspec
 
-from cds_adapters.bulk.deletions import take_back, without_deleted
 from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.medications import Medications
 from cds_adapters.bulk.rejects import Reject, reject
@@ -15,6 +14,7 @@ from cds_adapters.bulk.scanned import read_report
 from cds_adapters.bulk.spill import Laid, Piece, read_blocks
 from cds_adapters.fhir.context import NO_VERSION, Context, Version
 from cds_adapters.fhir.decode import DecodedBundle, add_url, decode_resource
+from cds_adapters.fhir.deletions import take_back, without_deleted
 from cds_adapters.fhir.elements import Reference
 from cds_adapters.fhir.errors import NotUsedError
 from cds_adapters.fhir.record import record_of

@@ -11,8 +11,6 @@ import msgspec
 from cds_adapters.bulk.eventfiles import event_of, person_of, read_event_rows
 from cds_adapters.bulk.sources import BulkError, DataFile, Export, find_export, open_file
 from cds_adapters.bulk.streams import FileStream
-from cds_adapters.fhir.decode import read_raw_bundle
-from cds_adapters.fhir.duplicate_keys import refuse_duplicate_keys
 from cds_adapters.fhir.errors import FHIRError, UnknownPatientError
 from cds_adapters.fhir.piles import Piece, Piles
 from cds_adapters.fhir.site_map import PLAIN, SiteMap
@@ -88,14 +86,11 @@ def _read_bundle(export: Export, file: DataFile, piles: Piles) -> None:
         body = stream.body()
         if stream.cut:
             raise FHIRError(stream.cut)
-        bundle = read_raw_bundle(body)
-        if body.count(b'"resource"') > len(bundle.entry) or body.count(b'"entry"') > 1:
-            refuse_duplicate_keys(body)
+        piles.add_body(body, file.name)
     except _UNREADABLE as fault:
         raise BulkError(
             f"{file.name}: is no Bundle that can be read ({fault}); fetch it again"
         ) from None
-    piles.add_bundle(bundle, file.name)
 
 
 def _read_rows(export: Export, file: DataFile, told: _Events) -> None:

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from cds_adapters.bulk.deletions import add_deleted
 from cds_adapters.bulk.ends import Ends, records_end
 from cds_adapters.bulk.gaps import Lacking, lacking, read_manifest
 from cds_adapters.bulk.job import BundleFiles, Job, read_rules
@@ -33,6 +32,7 @@ from cds_adapters.bulk.told import warnings_of
 from cds_adapters.bulk.twice import fetch_other_versions
 from cds_adapters.bulk.vocabulary import Survey
 from cds_adapters.bulk.words import by, count_of
+from cds_adapters.fhir.deletions import add_deleted
 from cds_adapters.fhir.errors import NotUsedError
 from cds_adapters.fhir.times import read_instant
 from cds_engine.vocabulary.time import Instant

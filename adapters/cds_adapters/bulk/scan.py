@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from cds_adapters.bulk.deletions import add_deleted, deletions_in
 from cds_adapters.bulk.eventfiles import event_of, person_of, read_event_rows
 from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.judge import Judge
@@ -24,6 +23,7 @@ from cds_adapters.bulk.visits import Visits, look_at_people
 from cds_adapters.bulk.wanted import KIND_OF_TYPE
 from cds_adapters.fhir.decode import add_url, is_failure, next_link, read_raw_bundle
 from cds_adapters.fhir.decode import decode_resource as decode_one
+from cds_adapters.fhir.deletions import add_deleted, deletions_in
 from cds_adapters.fhir.duplicate_keys import refuse_duplicate_keys
 from cds_adapters.fhir.errors import FHIRError
 from cds_adapters.fhir.r4_types import UNUSED_TYPES

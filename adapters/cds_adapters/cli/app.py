@@ -1,5 +1,6 @@
 """All commands of ``cds-engine`` with their options; each hands over to the module that does it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +53,15 @@ Data = Annotated[
     str, typer.Argument(help="Folder or file of NDJSON, Bundles or events; a path or any URL.")
 ]
 Replayed = Annotated[str, typer.Option("--bundle", help="The version to replay; as for `show`.")]
+WasReplayed = Annotated[
+    str, typer.Option("--bundle", help="The version that was replayed; as for `show`.")
+]
+Against = Annotated[
+    str | None, typer.Option("--against", help="A second version to compare it with.")
+]
+Finished = Annotated[
+    Path, typer.Argument(metavar="RUN", help="The folder that a replay wrote, its --out.")
+]
 Out = Annotated[Path, typer.Option("--out", help="Folder for what comes out; made if absent.")]
 Classes = Annotated[
     list[str] | None,
@@ -105,6 +115,10 @@ AdjustFor = Annotated[
     typer.Option(help="Adjust for these variables alone, rather than for all; repeatable."),
 ]
 LeastN = Annotated[float, typer.Option(min=1, help="Refuse a value of fewer effective followers.")]
+MostDeaths = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="Refuse every value where a larger share died too early."),
+]
 SmallCell = Annotated[int, typer.Option(min=1, help="Hold back counts of subgroups below this.")]
 MaxDamaged = Annotated[
     float, typer.Option(min=0, max=1, help="Share of damaged lines above which the run ends.")
@@ -398,9 +412,7 @@ def replay(
     data: Data,
     bundle: Replayed,
     out: Out,
-    against: Annotated[
-        str | None, typer.Option("--against", help="A second version to compare it with.")
-    ] = None,
+    against: Against = None,
     classes: Classes = None,
     types: Types = None,
     instant: AtInstant = "start",
@@ -417,6 +429,7 @@ def replay(
     adjust_for: AdjustFor = None,
     least_n: LeastN = 50.0,
     small_cell: SmallCell = 10,
+    most_deaths: MostDeaths = 0.1,
     recheck: Recheck = 0.01,
     seed: Seed = 0,
     engine: Engine = "joblib",
@@ -434,21 +447,41 @@ def replay(
     from cds_adapters.cli.extras import REPLAY, need
 
     need("replay", REPLAY)
+    from cds_adapters.cli.figures import figure_settings
     from cds_adapters.cli.replay import run
     from cds_adapters.cli.replaying import Options
-    from cds_engine.replay.figures.settings import FigureSettings
 
     options = Options(
         classes or [], types or [], instant, offset, first, last, every, window, horizon,
         horizon_from, tolerance, data_until, recheck, seed, jobs, max_damaged, complete or [],
         accept_cut, engine, master, overwrite,
     )  # fmt: skip
-    figures = FigureSettings(
-        least_effective_n=least_n, smallest_cell=small_cell, subgroups=tuple(by or ()),
-        adjust_for=None if adjust_for is None else tuple(adjust_for), seed=seed,
-    )  # fmt: skip
-    told = run(data, bundle, against, out, rules, site, options, figures, as_json=as_json)
+    asked = replace(figure_settings(by, adjust_for, least_n, small_cell, most_deaths), seed=seed)
+    told = run(data, bundle, against, out, rules, site, options, asked, as_json=as_json)
     raise typer.Exit(told)
+
+
+@app.command()
+def figures(
+    folder: Finished,
+    bundle: WasReplayed,
+    against: Against = None,
+    by: By = None,
+    adjust_for: AdjustFor = None,
+    least_n: LeastN = 50.0,
+    small_cell: SmallCell = 10,
+    most_deaths: MostDeaths = 0.1,
+    rules: Rules = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the figures and the report of a finished replay anew, without its data."""
+    from cds_adapters.cli.extras import REPLAY, need
+
+    need("replay", REPLAY)
+    from cds_adapters.cli.figures import figure_settings, run
+
+    asked = figure_settings(by, adjust_for, least_n, small_cell, most_deaths)
+    raise typer.Exit(run(folder, bundle, against, rules, asked, as_json=as_json))
 
 
 Study = Annotated[Path, typer.Argument(help="A study file, or the folder that holds study.yaml.")]

@@ -1,14 +1,14 @@
 """``replay``: every past decision point of an export decided again, by one version or by two."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cds_adapters.bulk.request import ReplayRequest
 from cds_adapters.bulk.run import ReplayResult
-from cds_adapters.cli.output import say
+from cds_adapters.cli.figures import variables_named
 from cds_adapters.cli.replaying import Options
 from cds_adapters.cli.replaying import run as run_replay
-from cds_adapters.cli.usage import ADJUST_FOR, BY
 
 if TYPE_CHECKING:
     from cds_engine.replay.figures.settings import FigureSettings
@@ -31,14 +31,12 @@ def run(
 
     addresses = [bundle] if against is None else [bundle, against]
 
-    def answer(result: ReplayResult, request: ReplayRequest) -> None:
+    def answer(request: ReplayRequest, result: ReplayResult) -> Sequence[str]:
         told = write_answers(result.out, request.bundles, figures)
         result.manifest.update(told.manifest)
-        if not as_json:
-            for line in told.lines:
-                say(line)
+        return told.lines
 
-    named = {BY: figures.subgroups, ADJUST_FOR: figures.adjust_for or ()}
     return run_replay(
-        data, addresses, out, rules, settings, options, as_json=as_json, named=named, after=answer
-    )
+        data, addresses, out, rules, settings, options, as_json=as_json,
+        named=variables_named(figures), after=answer,
+    )  # fmt: skip

@@ -142,6 +142,11 @@ def _instant(option: str, text: str | None) -> Instant | None:
         raise UsageError(f"{option}: {fault}") from fault
 
 
+def _nothing(_request: ReplayRequest, _result: ReplayResult, /) -> Sequence[str]:
+    """Make nothing of the table."""
+    return ()
+
+
 def run(
     data: str,
     addresses: list[str],
@@ -152,11 +157,12 @@ def run(
     *,
     as_json: bool,
     named: Mapping[str, Sequence[str]] | None = None,
-    after: Callable[[ReplayResult, ReplayRequest], None] | None = None,
+    after: Callable[[ReplayRequest, ReplayResult], Sequence[str]] = _nothing,
 ) -> int:
     """Replay and say what came of it; a difference found by the second check is a finding.
 
-    ``named`` are the options that name variables, with the names.
+    ``named`` are the options that name variables, with the names; ``after`` writes the answers and
+    returns them in a few lines.
     """
     site = read_site(settings, {"rules": rules})
     site_map(site)
@@ -182,14 +188,19 @@ def run(
         codes=site.codes,
         time_zone=site.time_zone,
     )
+    lines: list[str] = []
+
+    def answer(found: ReplayResult) -> None:
+        lines.extend(after(request, found))  # said later, as a bar may stand on the terminal now
+
     quiet = as_json or not sys.stderr.isatty()
     with progress(quiet=quiet) as told:
-        result = run_replay(request, told, unheard if quiet else complain)
-    if after is not None:
-        after(result, request)
+        result = run_replay(request, told, unheard if quiet else complain, answer)
     if as_json:
         print_json({"out": str(result.out), **result.manifest})
     else:
+        for line in lines:
+            say(line)
         _say(result)
     return FINDINGS if result.manifest["checked_again"]["differences"] else FINE
 

@@ -13,8 +13,6 @@ from pathlib import Path
 
 import msgspec
 
-from cds_adapters.fhir.decode import read_raw_bundle
-from cds_adapters.fhir.duplicate_keys import refuse_duplicate_keys
 from cds_adapters.fhir.errors import FHIRError, UnknownPatientError
 from cds_adapters.fhir.piles import Piece, Piles
 from cds_adapters.fhir.site_map import PLAIN, SiteMap
@@ -77,13 +75,8 @@ def _files(path: Path) -> list[Path]:
 
 def _add_bundle(piles: Piles, file: Path) -> None:
     try:
-        body = read_body(file)
-        bundle = read_raw_bundle(body)
-        # An entry that gives two resources would lose one; the resources are looked at one by one.
-        if body.count(b'"resource"') > len(bundle.entry) or body.count(b'"entry"') > 1:
-            refuse_duplicate_keys(body)
+        piles.add_body(read_body(file), file.name)
     except (FHIRError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise FHIRError(
             f"{file}: is no Bundle that can be read ({fault}); fetch it again"
         ) from None
-    piles.add_bundle(bundle, file.name)

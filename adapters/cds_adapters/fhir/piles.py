@@ -17,6 +17,13 @@ from cds_adapters.fhir.decode import (
     next_link,
     read_raw_bundle,
 )
+from cds_adapters.fhir.deletions import (
+    Deletions,
+    add_deleted,
+    deletions_in,
+    take_back,
+    without_deleted,
+)
 from cds_adapters.fhir.duplicate_keys import refuse_duplicate_keys
 from cds_adapters.fhir.elements import Reference
 from cds_adapters.fhir.errors import FHIRError
@@ -26,7 +33,7 @@ from cds_adapters.fhir.references import Subjects, about_no_patient, local_refer
 from cds_adapters.fhir.resources import USED_TYPES
 from cds_adapters.fhir.site_map import SiteMap
 from cds_adapters.fhir.troubles import Trouble, glimpse
-from cds_engine.history.event import Record
+from cds_engine.history.event import Record, SetAside
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,10 @@ class _Label(Struct, frozen=True, gc=False, rename="camel"):
 _label = msgspec.json.Decoder(_Label)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _REFERRED = ("Patient", "Medication")
+_NAMELESS = (
+    "a deletion does not name one resource by type and id, as Observation/1 does, and so what was "
+    "deleted still counts"
+)
 
 
 class Piles:
@@ -71,6 +82,8 @@ class Piles:
         self._wanted: dict[str, dict[str, None]] = {}
         self._urls: dict[str, str] = {}
         self._lost: list[Trouble] = []
+        self._deletions = Deletions()
+        self._nameless: list[SetAside] = []
 
     def patients(self) -> tuple[str, ...]:
         """Return the ids of the patients, in the order in which they were found."""
@@ -84,19 +97,40 @@ class Piles:
         return self._piles.get(patient_id, []) + shared
 
     def record(self, patient_id: str, site: SiteMap) -> Record:
-        """Build a patient's record; what may be anybody's is missing from it."""
+        """Build a patient's record; what may be anybody's is missing from it.
+
+        What the server deleted counts no longer from then on, whichever file says so.
+        """
         parts = [
             decode_resource(piece.data, piece.place, piece.full_url, unique=True)
             for piece in self.pieces(patient_id)
         ]
+        resources = [resource for part in parts for resource in part.resources]
         body = DecodedBundle(
-            resources=tuple(resource for part in parts for resource in part.resources),
+            resources=tuple(without_deleted(resources, self._deletions.names)),
             urls=self._urls,
             troubles=(*(trouble for part in parts for trouble in part.troubles), *self._lost),
         )
-        return record_of(body, patient_id, site)
+        record = take_back(record_of(body, patient_id, site), self._deletions.names)
+        return replace(record, set_aside=(*record.set_aside, *self._nameless))
 
-    def add_bundle(self, bundle: RawBundle, place: str) -> None:
+    def add_body(self, body: bytes, place: str) -> None:
+        """Add a Bundle, with what it says was deleted.
+
+        Raises:
+            FHIRError: if it is none, or gives two values to one key.
+            DecodeError: if it cannot be decoded.
+        """
+        bundle, told = read_raw_bundle(body), deletions_in(body)
+        # An entry that gives two resources would lose one; the resources are looked at one by one.
+        if body.count(b'"resource"') > len(bundle.entry) or body.count(b'"entry"') > 1:
+            refuse_duplicate_keys(body)
+        add_deleted(self._deletions.names, told.names)
+        if told.unclear:
+            self._nameless.append(SetAside(place, _NAMELESS))
+        self._add_bundle(bundle, place)
+
+    def _add_bundle(self, bundle: RawBundle, place: str) -> None:
         """Add the entries of a Bundle; a page of a longer search leaves a gap in every record."""
         pieces = [
             Piece(bytes(entry.resource), f"{place}: Bundle.entry[{index}]", entry.full_url)
@@ -130,11 +164,17 @@ class Piles:
             name = f"Medication/{label.id or new_id(piece.full_url)}"
             self._medications.setdefault(name, []).append(piece)
         elif kind == "Bundle":
-            self.add_bundle(read_raw_bundle(piece.data), piece.place)
+            self._add_nested(piece)
         elif kind == "OperationOutcome":
             self._add_outcome(piece)
         elif kind is None or kind in USED_TYPES:
             self._add_used(piece, label, Subjects(urls or {}))
+
+    def _add_nested(self, piece: Piece) -> None:
+        try:
+            self.add_body(piece.data, piece.place)
+        except (FHIRError, *_UNREADABLE) as fault:
+            self._lost.append(Trouble(piece.place, f"it cannot be decoded: {fault}", "Bundle"))
 
     def _add_used(self, piece: Piece, label: _Label, subjects: Subjects) -> None:
         if label.resource_type == "Patient":

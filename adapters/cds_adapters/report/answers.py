@@ -70,14 +70,23 @@ def write_answers(
         run["vocabulary"] = listed_vocabulary(json.loads((out / VOCABULARY).read_bytes()))
     against = rules[1] if len(rules) > 1 else None
     figures = figures_of(read_decisions(out, rules[0], against), rules[0], against, settings, run)
-    write_whole(out / FIGURES, as_json(figures))
-    write_whole(out / REPORT, replay_page(figures).encode())
+    written = {FIGURES: as_json(figures), REPORT: replay_page(figures).encode()}
+    _take_back(out, manifest)
+    for name, data in written.items():
+        write_whole(out / name, data)
     manifest["figures"] = settings.plain()
-    manifest["outputs"] |= {
-        name: f"sha256:{digest_of_file(out / name)}" for name in (FIGURES, REPORT)
-    }
+    manifest["outputs"] |= {name: f"sha256:{digest_of_file(out / name)}" for name in written}
     write_whole(out / MANIFEST, canonical(manifest))
     return Answered(figures, manifest, tuple(answer_lines(figures, out)))
+
+
+def _take_back(out: Path, manifest: dict[str, Any]) -> None:
+    """Let the manifest name no earlier answers, for these may be the last that are written."""
+    if manifest.pop("figures", None) is None:
+        return
+    for name in (FIGURES, REPORT):
+        manifest["outputs"].pop(name, None)
+    write_whole(out / MANIFEST, canonical(manifest))
 
 
 def read_decisions(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from builders.replays import export, rows_of, run, write
 
+from cds_adapters.bulk.records import read_records
 from cds_engine.replay.settings import ReplaySettings
 
 Json = dict[str, Any]
@@ -88,6 +89,16 @@ def test_a_deletion_counts_from_its_time(
     assert json.loads((tmp_path / "out" / "vocabulary.json").read_text())["set_aside"].get(
         "the server deleted it", 0
     ) == (0 if when.endswith("10:00:00Z") else len(urls))
+
+
+@pytest.mark.parametrize("name", ["gone.ndjson.zst", "gone.json"])
+def test_a_single_patient_s_record_lacks_what_was_deleted_too(data: Path, name: str) -> None:
+    urls = {f"Observation/{one['id']}" for one in panels(data)}
+    write(data, {name: delete(*urls)})
+    [(_, record)] = read_records(str(data), patient=WHO)
+    assert urls == {one.source for one in record.set_aside if "the server deleted" in one.reason}
+    taken_back = {one.source for one in record.events if one.status == "entered-in-error"}
+    assert urls <= taken_back
 
 
 def test_dated_and_undated_deletions_are_told_together(data: Path, tmp_path: Path) -> None:

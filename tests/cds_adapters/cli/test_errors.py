@@ -1,6 +1,7 @@
 """What cannot be read ends with 3 and one message that says what, why and what to do."""
 
 import gzip
+import logging
 import subprocess
 from pathlib import Path
 
@@ -130,6 +131,15 @@ def test_a_bundle_that_is_not_there(name: str) -> None:
 def test_serve_does_not_start_on_what_cannot_be_used(arguments: list[str], words: str) -> None:
     own = [] if "--database" in arguments else ["--database", "sqlite:///audit.sqlite"]
     assert words in refused(run("serve", *own, *arguments))
+
+
+@pytest.mark.usefixtures("place")
+def test_serve_leaves_the_logging_of_these_tests_alone() -> None:
+    root = logging.getLogger()
+    before = (root.level, root.handlers[:])
+    run("serve", "--database", "sqlite:///none/x.sqlite")
+    assert (root.level, root.handlers) == before
+    assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
 
 
 @pytest.mark.parametrize("asked", [["show", "some-id"], ["verify"], ["verify", "--reevaluate"]])

@@ -13,7 +13,8 @@ from cds_adapters.cli.app import app
 
 COMMANDS = [
     "demo", "serve", "doctor", "conformance", "schema", "check", "test", "show", "diff", "decide",
-    "explain", "history", "prefetch", "simulate", "cohort", "replay", "fit", "assume", "value",
+    "explain", "history", "prefetch", "simulate", "cohort", "replay", "figures", "fit", "assume",
+    "value",
     "vocab check", "audit show", "audit verify", "design show", "design simulate", "design power",
     "design embedded",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from cds_adapters.fhir import streams
 from cds_adapters.fhir.errors import FHIRError
 from cds_adapters.fhir.files import patient_resources, read_records
 from cds_engine.history.event import Record
+from cds_engine.vocabulary.time import iso
 
 Json = dict[str, Any]
 
@@ -296,3 +297,67 @@ def test_lines_are_found_across_chunks(tmp_path: Path, monkeypatch: pytest.Monke
     path = write(tmp_path / "x.ndjson", b"one\n\n  \ntwo and more\nthree")
 
     assert list(streams.read_lines(path)) == [(1, b"one"), (4, b"two and more"), (5, b"three")]
+
+
+def a_deletion(*urls: str, **more: object) -> Json:
+    entries = [{"request": {"method": "DELETE", "url": url}} for url in urls]
+    return {"resourceType": "Bundle", "type": "transaction", "entry": entries, **more}
+
+
+EXPORT = {"Patient": [a_patient("p1")], "Observation": [an_observation("o1", "p1")]}
+
+
+def told_with(folder: Path, deletion: Json, form: str) -> Record:
+    """The record of p1 where a file or a line of one says that something was deleted."""
+    if form == "one Bundle":
+        entries = [{"resource": one} for kind in EXPORT.values() for one in kind]
+        (folder / "all.json").write_text(
+            json.dumps(deletion | {"entry": [*entries, *deletion["entry"]]})
+        )
+    else:
+        for kind, resources in EXPORT.items():
+            text = "".join(json.dumps(one) + "\n" for one in resources)
+            (folder / f"{kind}.ndjson").write_text(text)
+        name = "gone.ndjson" if form == "a line" else "a-gone.json"
+        (folder / name).write_text(json.dumps(deletion) + "\n")
+    [(_, record)] = read_records(folder)
+    return record
+
+
+FORMS = ["one Bundle", "a Bundle beside", "a line"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_a_bundle_deletes_counts_no_more(tmp_path: Path, form: str) -> None:
+    when = "2024-07-01T00:00:00Z"
+    record = told_with(tmp_path, a_deletion("Observation/o1", timestamp=when), form)
+    said = [(one.source, one.reason) for one in record.set_aside]
+    assert ("Observation/o1", "the server deleted it") in said
+    [first, last] = [one for one in record.events if one.source == "Observation/o1"]
+    assert (first.status, last.status) == ("final", "entered-in-error")
+    assert iso(last.recorded) == when
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_deleted_patient_has_no_facts(tmp_path: Path, form: str) -> None:
+    record = told_with(tmp_path, a_deletion("Patient/p1"), form)
+    assert record.person.born is None
+    assert "kind:patient" in record.gaps
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_deletion_that_names_no_resource_is_told(tmp_path: Path, form: str) -> None:
+    record = told_with(tmp_path, a_deletion("Observation?code=1"), form)
+    [told] = [one for one in record.set_aside if "deletion" in one.reason]
+    assert told.reason == (
+        "a deletion does not name one resource by type and id, as Observation/1 does, and so what "
+        "was deleted still counts"
+    )
+    assert [one.status for one in record.events] == ["final"]
+    assert not record.gaps
+
+
+def test_a_line_with_a_broken_bundle_may_be_about_anything(tmp_path: Path) -> None:
+    record = told_with(tmp_path, a_deletion("Patient/p1") | {"timestamp": 7}, "a line")
+    assert record.gaps
+    assert any("it cannot be decoded" in one.reason for one in record.set_aside)

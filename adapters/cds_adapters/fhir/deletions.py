@@ -10,12 +10,10 @@ from dataclasses import dataclass, field, replace
 import msgspec
 from msgspec import Struct
 
-from cds_adapters.bulk.labels import Stored
-from cds_adapters.bulk.wanted import KIND_OF_TYPE
 from cds_adapters.fhir.codesets import ENTERED_IN_ERROR
 from cds_adapters.fhir.errors import NotUsedError
 from cds_adapters.fhir.r4_types import UNUSED_TYPES
-from cds_adapters.fhir.resources import Medication, Patient, UsedResource
+from cds_adapters.fhir.resources import USED_TYPES, Medication, Patient, UsedResource
 from cds_adapters.fhir.times import read_instant, sortable
 from cds_engine.history.event import Event, Record, SetAside
 from cds_engine.vocabulary.time import Instant, iso
@@ -24,7 +22,10 @@ Deleted = Mapping[str, Instant | None]
 """``Type/id`` -> when it was deleted; None where nothing says when."""
 
 DELETED = "the server deleted it"
-_FACTS = ("Patient", "Medication")
+
+
+class _Stored(Struct, frozen=True, gc=False, rename="camel"):
+    last_updated: str | None = None
 
 
 class _Request(Struct, frozen=True, gc=False):
@@ -42,7 +43,7 @@ class _Entry(Struct, frozen=True, gc=False):
 
 
 class _Bundle(Struct, frozen=True, gc=False):
-    meta: Stored | None = None
+    meta: _Stored | None = None
     timestamp: str | None = None
     entry: tuple[_Entry, ...] = ()
 
@@ -93,7 +94,7 @@ def _name(url: str) -> str | None:
     """Return ``Type/id``; empty for a type that never matters, None where it is none."""
     kind, _, name = url.rstrip("/").rpartition("/")
     kind = kind.rpartition("/")[2]
-    if not name or "?" in url or not (kind in KIND_OF_TYPE or kind in _FACTS):
+    if not name or "?" in url or kind not in USED_TYPES:
         return "" if kind in UNUSED_TYPES and "?" not in url else None
     return f"{kind}/{name}"
 
