@@ -175,13 +175,16 @@ def describe(bundle: RuleBundle) -> Description:
 
 
 def aim_words(bundle: RuleBundle) -> str:
-    """Say what is optimised: ``lower systolic blood pressure (mmHg), 9 months after``."""
+    """Say what is optimised and when, counted from what the aim counts from.
+
+    As ``lower systolic blood pressure (mmHg), 9 months after the decision``.
+    """
     aim = bundle.document.aim
     kind = bundle.kinds.get(aim.outcome)
     unit = unit_words(aim.unit or (kind.unit if kind else ""))
     outcome = uncapitalised(kind.label if kind else aim.outcome)
     words = f"{aim.better} {outcome}{f' ({unit})' if unit else ''}"
-    when = f", {parse_duration(aim.at).words()} after the start" if aim.at else ""
+    when = f", {parse_duration(aim.at).words()} after the {aim.counts_from}" if aim.at else ""
     return f"{words}{when}{f'. {aim.because}' if aim.because else ''}"
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -39,6 +40,8 @@ from cds_adapters.report.drawing import (
 from cds_adapters.report.numbers import count, decimal, interval, number, places_for
 
 Floats = NDArray[np.float64]
+_LINE = 17
+"""Pixels of a line of words."""
 _HEAT = LinearSegmentedColormap.from_list("heat", ["#ffffff", "#8fc1e0"])
 
 
@@ -62,8 +65,11 @@ def curves(  # noqa: PLR0913 - what a chart shows and how, by name
         head: what x and y are called in the table; as on the axes unless given.
     """
     labels = [wrapped(one.label, 20) for one in lines]
-    with drawing(height) as figure:
-        axes = place(figure, 92, 34, room(labels) + 8, 50)
+    below, beside = wrapped(x_axis, 80), wrapped(y_axis, 34)
+    high = max(height - 84, sum(_tall(label) for label in labels))
+    bottom = 50 + _LINE * below.count("\n")
+    with drawing(high + 34 + bottom) as figure:
+        axes = place(figure, _left(beside), 34, room(labels) + 8, bottom)
         for turn, one in enumerate(lines):
             _curve(axes, one, turn)
         if level is not None:
@@ -72,12 +78,12 @@ def curves(  # noqa: PLR0913 - what a chart shows and how, by name
             axes.axvline(line.at, color=INK, linewidth=1.2, zorder=1)
             above(axes, line)
         axes.margins(x=0.01, y=0.08)
-        _end_labels(axes, lines, labels)
+        _end_labels(axes, lines, labels, high)
         plain_ticks(axes.yaxis.set_major_formatter, axes.xaxis.set_major_formatter)
         axes.yaxis.set_major_locator(MaxNLocator(6))
         axes.yaxis.grid(visible=True)
-        axes.set_xlabel(wrapped(x_axis, 80))
-        axes.set_ylabel(wrapped(y_axis, 34))
+        axes.set_xlabel(below)
+        axes.set_ylabel(beside)
         drawn = svg(figure, key, title)
     columns, rows = _curve_table(lines, x_axis, y_axis, band)
     if head is not None:
@@ -140,27 +146,33 @@ def control(key: str, title: str, points: Sequence[ControlPoint], x_axis: str, y
         y_axis: what is charted, with its unit.
         height: of the picture, in pixels.
     """
-    x = np.arange(len(points))
+    x, beside = np.arange(len(points)), wrapped(y_axis, 34)
     with drawing(height) as figure:
-        axes = place(figure, 92, 34, 110, 84)
+        axes = place(figure, _left(beside), 34, 110, 84)
+        edges = np.arange(len(points) + 1) - 0.5
         lows, highs = [one.low for one in points], [one.high for one in points]
-        axes.fill_between(x, lows, highs, step="mid", color="#e5f0f5", linewidth=0)
+        axes.stairs(highs, edges, baseline=lows, fill=True, color="#e5f0f5", linewidth=0)
         for ends in (lows, highs):
-            axes.step(x, ends, where="mid", color=QUIET, linewidth=1, linestyle=(0, (4, 3)))
-        axes.step(x, [one.centre for one in points], where="mid", color=QUIET, linewidth=1.2)
+            axes.stairs(ends, edges, baseline=None, color=QUIET, linewidth=1, linestyle=(0, (4, 3)))
+        axes.stairs([one.centre for one in points], edges, baseline=None, color=QUIET,
+                    linewidth=1.2)  # fmt: skip
         axes.plot(x, [one.value for one in points], color=BLUE, linewidth=1.6)
         for at, one in zip(x, points, strict=True):
             style = {"marker": "D", "color": RED} if one.outside else {"marker": "o", "color": BLUE}
             axes.plot([at], [one.value], markersize=8 if one.outside else 6, **style)  # type: ignore[arg-type]
-        for value, words in ((points[-1].high, "upper limit"), (points[-1].low, "lower limit"),
-                             (points[-1].centre, "centre")):  # fmt: skip
-            axes.annotate(words, (x[-1] + 0.5, value), (6, 0), textcoords="offset points",
-                          va="center", color=QUIET, annotation_clip=False)  # fmt: skip
         axes.set_xlim(-0.5, len(points) - 0.5)
+        axes.margins(y=0.08)
+        last = points[-1]
+        places = _apart((last.low, last.centre, last.high), [_tall("")] * 3, axes.get_ylim(),
+                        height - 118)  # fmt: skip
+        for y, words in zip(places, ("lower limit", "centre", "upper limit"), strict=True):
+            axes.annotate(words, (1, y), (6, 0), xycoords="axes fraction", color=QUIET,
+                          textcoords="offset points", va="center",
+                          annotation_clip=False)  # fmt: skip
         _sparse_labels(axes, [one.label for one in points])
         plain_ticks(axes.yaxis.set_major_formatter)
         axes.set_xlabel(x_axis)
-        axes.set_ylabel(wrapped(y_axis, 34))
+        axes.set_ylabel(beside)
         drawn = svg(figure, key, title)
     head = (x_axis, y_axis, "n", "Centre", "Limits", "Outside")
     table = tuple(
@@ -188,8 +200,10 @@ def calibration(key: str, title: str, points: Sequence[CalibrationPoint], x_axis
             for v in (one.predicted, one.low, one.high, *(one.sure or ()))]  # fmt: skip
     low, high = min(ends, default=0.0), max(ends, default=1.0)
     margin = 0.06 * (high - low or 1.0)
-    with drawing(460, 620) as figure:
-        axes = place(figure, 96, 34, 130, 66)
+    below, beside = wrapped(x_axis, 50), wrapped(y_axis, 40)
+    bottom, left = 49 + _LINE * (below.count("\n") + 1), _left(beside)
+    with drawing(394 + bottom, 524 + left) as figure:
+        axes = place(figure, left, 34, 130, bottom)
         whole = (low - margin, high + margin)
         axes.plot(whole, whole, color=QUIET, linewidth=1.2, linestyle=(0, (4, 3)))
         axes.annotate("as predicted", (whole[1], whole[1]), (6, 0), textcoords="offset points",
@@ -201,7 +215,7 @@ def calibration(key: str, title: str, points: Sequence[CalibrationPoint], x_axis
                 axes.plot(one.sure, [one.observed] * 2, color=BLUE, linewidth=1.0)
             size = 5 + 7 * math.sqrt(one.n / most)
             axes.plot([x], [one.observed], "o", color=BLUE, markersize=size)
-        axes.set(xlim=whole, ylim=whole, xlabel=wrapped(x_axis, 50), ylabel=wrapped(y_axis, 40))
+        axes.set(xlim=whole, ylim=whole, xlabel=below, ylabel=beside)
         plain_ticks(axes.yaxis.set_major_formatter, axes.xaxis.set_major_formatter)
         axes.grid(visible=True)
         drawn = svg(figure, key, title)
@@ -238,26 +252,34 @@ def heat(  # noqa: PLR0913 - as above
     """
     shaded = np.array([[v if r != c else 0.0 for c, v in zip(columns, line, strict=True)]
                        for r, line in zip(rows, cells, strict=True)], dtype=np.float64)  # fmt: skip
-    tops, sides = [wrapped(name, 14) for name in columns], [wrapped(name, 22) for name in rows]
-    head_room = 46 + 17 * max(name.count("\n") + 1 for name in tops)
-    left = room(sides) + 34
-    wide = min(WIDTH, max(320, int(left + 112 * len(columns) + 20)))
-    with drawing(46 * len(rows) + head_room + 14, wide) as figure:
-        axes = place(figure, left, head_room, 12, 8)
-        axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
-        _shade(axes, np.nan_to_num(shaded))
+    sides = [wrapped(name, 22) for name in rows]
+    left = room([*sides, row_axis])
+    each = min(124.0, max(64.0, (WIDTH - left - 12) / len(columns)))
+    tops = [wrapped(name, int(each / 8.2)) for name in columns]
+    head_room = 46 + _LINE * max(name.count("\n") + 1 for name in tops)
+    edges = np.cumsum([0.0, *(max(46.0, 10 + _tall(name)) for name in sides)])
+    middles = (edges[:-1] + edges[1:]) / 2
+    wide = max(left + each * len(columns), left + 9.5 * len(column_axis)) + 12
+    with drawing(edges[-1] + head_room + 14, wide) as figure:
+        axes = place(figure, left, head_room, 12, 14)
+        axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(edges[-1], 0))
+        _shade(axes, np.nan_to_num(shaded), edges)
         for y, line in enumerate(cells):
             for x, value in enumerate(line):
                 said = "\u2013" if math.isnan(value) else text(value)
                 same = rows[y] == columns[x]
-                axes.text(x, y, said, ha="center", va="center", color=QUIET if same else INK)
+                axes.text(
+                    x, middles[y], said, ha="center", va="center", color=QUIET if same else INK
+                )
         axes.set_xticks(range(len(columns)), tops)
-        axes.set_yticks(range(len(rows)), sides)
+        axes.set_yticks(middles, sides)
         axes.xaxis.tick_top()
         axes.xaxis.set_label_position("top")
         axes.tick_params(length=0)
         axes.set_xlabel(column_axis, fontweight="bold", labelpad=10)
-        axes.set_ylabel(row_axis, fontweight="bold")
+        axes.annotate(row_axis, (0, 1), (-8, 4), xycoords="axes fraction", ha="right", va="bottom",
+                      textcoords="offset points", fontweight="bold", fontsize=12.5,
+                      annotation_clip=False)  # fmt: skip
         axes.spines[:].set_visible(False)
         drawn = svg(figure, key, title)
     head = (f"{row_axis} \\ {column_axis}", *columns)
@@ -275,18 +297,46 @@ def _curve(axes: Axes, one: Curve, turn: int) -> None:
         axes.fill_between(one.x, one.low, one.high, color=colour, alpha=0.16, linewidth=0)
 
 
-def _end_labels(axes: Axes, lines: Sequence[Curve], labels: Sequence[str]) -> None:
-    """Name each curve at its end, moved apart where two ends lie close."""
-    low, high = axes.get_ylim()
-    apart = 0.075 * (high - low)
-    order = sorted(range(len(lines)), key=lambda at: lines[at].y[-1])
-    ends = [lines[at].y[-1] for at in order]
-    for at in range(1, len(ends)):
-        ends[at] = max(ends[at], ends[at - 1] + apart * (1 + labels[order[at - 1]].count("\n")))
-    for turn, y in zip(order, ends, strict=True):
-        axes.annotate(labels[turn], (1, y), (8, 0), xycoords=("axes fraction", "data"),
+def _end_labels(axes: Axes, lines: Sequence[Curve], labels: Sequence[str], height: float) -> None:
+    """Name each curve at its end, moved apart where two ends lie close; axes are so many pixels."""
+    places = _apart([one.y[-1] for one in lines], [_tall(one) for one in labels],
+                    axes.get_ylim(), height)  # fmt: skip
+    for turn, (label, y) in enumerate(zip(labels, places, strict=True)):
+        axes.annotate(label, (1, y), (8, 0), xycoords="axes fraction",
                       textcoords="offset points", va="center", color=PALETTE[turn % len(PALETTE)],
                       fontweight="bold", annotation_clip=False)  # fmt: skip
+
+
+def _apart(
+    values: Sequence[float], tall: Sequence[float], limits: tuple[float, float], height: float
+) -> list[float]:
+    """Return where words beside values lie, as shares of the height, none over another.
+
+    Args:
+        values: beside which they would lie best.
+        tall: how many pixels each needs.
+        limits: the values at the bottom and at the top.
+        height: in pixels.
+    """
+    low, high = limits
+    best = [height * (one - low) / ((high - low) or 1.0) for one in values]
+    order = sorted(range(len(best)), key=lambda at: best[at])
+    for one, above_it in pairwise(order):
+        best[above_it] = max(best[above_it], best[one] + (tall[one] + tall[above_it]) / 2)
+    ceiling = height
+    for at in reversed(order):
+        best[at] = min(best[at], ceiling - tall[at] / 2)
+        ceiling = best[at] - tall[at] / 2
+    return [at / height for at in best]
+
+
+def _tall(words: str) -> float:
+    return _LINE * (words.count("\n") + 1) + 2.0
+
+
+def _left(words: str) -> float:
+    """Return how many pixels the axis upward takes with its numbers and words."""
+    return 75.0 + _LINE * (words.count("\n") + 1)
 
 
 def _curve_table(
@@ -362,9 +412,16 @@ def _sparse_labels(axes: Axes, labels: Sequence[str], most: int = 14) -> None:
     axes.set_xticks(list(shown), [labels[at] for at in shown], rotation=30, ha="right")
 
 
-def _shade(axes: Axes, cells: Floats) -> None:
-    """Draw each cell the darker, the larger its number is beside the largest."""
+def _shade(axes: Axes, cells: Floats, edges: Floats) -> None:
+    """Draw each cell the darker, the larger its number is beside the largest.
+
+    Args:
+        axes: to draw on.
+        cells: the numbers.
+        edges: where each row begins, and where the last one ends.
+    """
     most = max(1e-12, float(cells.max(initial=0.0)))
     for (y, x), value in np.ndenumerate(cells):
         colour = _HEAT(value / most)
-        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor=FAINT))
+        corner, tall = (x - 0.5, float(edges[y])), float(edges[y + 1] - edges[y])
+        axes.add_patch(Rectangle(corner, 1, tall, facecolor=colour, edgecolor=FAINT))

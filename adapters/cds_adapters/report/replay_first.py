@@ -61,6 +61,21 @@ def _unheld(study: str, names: Sequence[str]) -> str:
             f"does not hold {it}.")  # fmt: skip
 
 
+def recoded_words(figures: Figures) -> list[str]:
+    """Return which actions the two versions see as other codes, and what that does."""
+    told = (figures.get("second") or {}).get("recoded", ())
+    return [
+        f"{one['label']} ({one['action']}) is seen as {_codes(one['second'])} by the second "
+        f"version, as {_codes(one['first'])} by the first: values judge what was taken by the "
+        "first version's codes, and counts of each version by its own."
+        for one in told
+    ]  # fmt: skip
+
+
+def _codes(codes: Sequence[str]) -> str:
+    return ", ".join(codes) or "no code"
+
+
 def deaths_words(figures: Figures) -> str:
     """Return how many died before the outcome and what that means; empty where nobody did."""
     told = figures["value"]["cohort"].get("deaths")
@@ -72,6 +87,20 @@ def deaths_words(figures: Figures) -> str:
         return said
     return (f"{said} The values weight for them like for outcomes that merely lack; what the dead "
             "would have measured is not defined, so count deaths beside these values.")  # fmt: skip
+
+
+def already_words(figures: Figures) -> str:
+    """Return how many outcomes were true before anything was decided; empty where none was."""
+    told = figures["value"]["cohort"].get("already")
+    if not told or not told["patients"]:
+        return ""
+    outcome = figures["bundle"]["aim"]["outcome"]
+    label = figures["bundle"]["variables"].get(outcome, outcome)
+    return (
+        f"Of {count(told['of'])} patients in whom the outcome ({label}) is true, it was true at "
+        f"their first decision already in {count(told['patients'])}. They count like those in whom "
+        "it came about later, though nothing that was done since can have brought it about."
+    )
 
 
 def spoken(figures: Figures) -> Iterator[Answer]:
@@ -116,8 +145,11 @@ def _doubts(figures: Figures) -> Iterator[str]:
 
 def _warned(figures: Figures) -> Iterator[str]:
     yield from unheld_words(figures)
+    yield from recoded_words(figures)
     if died := deaths_words(figures):
         yield died
+    if already := already_words(figures):
+        yield already
 
 
 def _same(figures: Figures) -> Iterator[Answer]:

@@ -118,8 +118,8 @@ def _of_figures(settings: Figures) -> Iterator[Row]:
     yield (
         "Small counts",
         (
-            f"in subgroups and pairs, below {settings['smallest_cell']} held back, with what would "
-            "give them away"
+            f"in subgroups, pairs and flips, below {settings['smallest_cell']} held back, with "
+            "what would give them away"
         ),
     )
     yield "Adjustment", (

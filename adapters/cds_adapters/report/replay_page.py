@@ -7,7 +7,8 @@ from urllib.parse import quote, urlencode
 from cds_adapters.report import replay_charts as charts
 from cds_adapters.report.numbers import count, number, percent
 from cds_adapters.report.page import page
-from cds_adapters.report.replay_first import deaths_words, first, unheld_words
+from cds_adapters.report.replay_apart import horizon_words
+from cds_adapters.report.replay_first import already_words, deaths_words, first, unheld_words
 from cds_adapters.report.replay_made import VOCABULARY_CAPTION, made, vocabulary_rows
 from cds_adapters.report.ways_out import ways_out
 from cds_engine.replay.figures.flips import in_words
@@ -31,8 +32,9 @@ REASONS = {
     "several-stages": "More than one stage fits", "no-stage": "No stage fits",
     "not-yet-effective": "The version was not in force yet", "expired-bundle": "It had expired",
 }  # fmt: skip
-KINDS = {"other": "Both advise, but another action", "silent": "One of them is silent",
-         "no_choice": "No choice here in one of them"}  # fmt: skip
+KINDS = {"other": "Both advise, but not the same",
+         "silent": "One of them advises nothing, or both do for other reasons",
+         "no_choice": "At a stage where one of them offers a single option"}  # fmt: skip
 STATES = {
     "known": "known", "pending": "its time had not come when the data ended",
     "deceased": "died before it", "absent": "never measured", "range": "only within a range known",
@@ -42,8 +44,9 @@ OTHER = {"no advice": "No advice", "not applicable": "Not applicable",
 
 
 def replay_page(
-    figures: Figures, service: Callable[[str, str], str] | None = None, trail: Trail = ()
-) -> str:
+    figures: Figures, service: Callable[[str, str], str] | None = None, trail: Trail = (),
+    second: Callable[[str, str], str] | None = None,
+) -> str:  # fmt: skip
     """Return the report of a replay.
 
     Args:
@@ -51,6 +54,7 @@ def replay_page(
         service: patient and instant -> address of the patient's page as of then, where the report
             is shown by a service; else names lead to the timelines on the page itself.
         trail: the pages of the service above it.
+        second: as ``service``, where the second version is asked.
     """
     figures = _whole(figures)
     told = {one["patient"]: f"patient-{at}" for at, one in enumerate(figures["timelines"])}
@@ -64,15 +68,18 @@ def replay_page(
     labels = figures["bundle"]["actions"] | (figures["against"] or {}).get("actions", {}) | OTHER
     return page(
         "replay.html", figures=figures, run=_UNTOLD | figures["run"],
-        outcome=charts.outcome_words(figures), link=link, rewind=service, trail=trail,
+        outcome=charts.outcome_words(figures), link=link, rewind=service, second=second,
+        trail=trail,
         anchors=told, points=points, word=lambda one: in_words(one, labels),
         first=first(figures), versions=_versions(figures), regime=charts.regime_name,
         flips=flips_view(figures["flips"], labels, figures["bundle"]["stages"]),
-        listed=LISTED, number=number, count=count, kinds=KINDS, states=STATES,
+        listed=LISTED, number=number, count=count, or_held=count_or_held,
+        kinds=KINDS, states=STATES,
         percent=percent, horizon=_horizon(figures), ways=ways_out(figures),
         stages=lambda told: charts.in_order(figures, told), made=made(figures),
         vocabulary=vocabulary_rows(figures), vocabulary_caption=VOCABULARY_CAPTION,
         unheld=unheld_words(figures), deaths=deaths_words(figures),
+        already=already_words(figures),
         level=f"{100 * figures['settings']['level']:g} %", **_charts(figures),
     )  # fmt: skip
 
@@ -107,7 +114,21 @@ def flips_view(
         (by, stages.get(one["group"], one["group"]), *_share(one))
         for by, rows in parts for one in rows
     ]  # fmt: skip
-    return {"chart": charts.flips_chart(told, labels), "shares": shares, "told": told}
+    return {"chart": charts.flips_chart(told, labels), "shares": shares, "told": told,
+            "held": some_held(told)}  # fmt: skip
+
+
+def some_held(told: Figures) -> bool:
+    """Say whether a count of pairs, stages or kinds of flips is held back."""
+    counts = [*told["kinds"].values(), *(one["decisions"] for one in told["whole"]),
+              *(one[name] for one in told["stages"]
+                for name in ("decisions", "flipped"))]  # fmt: skip
+    return None in counts
+
+
+def count_or_held(n: int | None) -> str:
+    """Return a count in words, also where it is held back."""
+    return charts.HELD if n is None else count(n)
 
 
 def _share(one: Figures) -> tuple[str, str, str]:
@@ -174,5 +195,5 @@ def _if_any(make: Callable[[Figures], Any], figures: Figures, wanted: bool) -> A
 
 
 def _horizon(figures: Figures) -> str:
-    at = figures["bundle"]["aim"]["at"]
-    return parse_duration(at).words() if at else ""
+    at, begin = horizon_words(figures)
+    return f"{parse_duration(at).words()} after {begin}" if at else ""

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cds_adapters.report.numbers import count, interval, number
+from cds_adapters.report.numbers import count, number, with_interval
 from cds_adapters.report.page import page
 from cds_adapters.report.replay_apart import differing, why_apart
 from cds_adapters.report.replay_charts import flips_chart
+from cds_adapters.report.replay_first import recoded_words
 from cds_adapters.report.replay_groups import (
     ANY,
     FlipRow,
@@ -16,8 +17,9 @@ from cds_adapters.report.replay_groups import (
     flip_tables,
     row_link,
 )
-from cds_adapters.report.replay_page import KINDS, LISTED, OTHER, Trail
-from cds_engine.replay.figures.flips import flips, in_words
+from cds_adapters.report.replay_page import KINDS, LISTED, OTHER, Trail, count_or_held, some_held
+from cds_engine.replay.figures.flips import Choices, flips, in_words
+from cds_engine.vocabulary.units import unit_words
 
 Figures = Mapping[str, Any]
 Rows = Mapping[str, Sequence[Any]]
@@ -60,8 +62,8 @@ class PairLinks:
     """Where a service's page leads to.
 
     Attributes:
-        patient: patient and instant -> address of the patient's page as of then; None if there
-            is none.
+        patients: of each version, patient and instant -> address of the patient's page as of
+            then, where that version is asked; empty if there is none.
         address: this page's address with what is asked for.
         swapped: the page with the runs the other way round.
         here: this page's address without anything asked for.
@@ -70,7 +72,7 @@ class PairLinks:
         versions: of each run, those that it replayed.
     """
 
-    patient: Callable[[str, str], str] | None
+    patients: Sequence[Callable[[str, str], str]]
     address: Callable[..., str]
     swapped: str
     here: str
@@ -139,8 +141,13 @@ def pair_tables(
         parts: the subgroups.
         order: of the stages, as far as it is known; figures do not tell it.
     """
-    smallest = max(one["settings"]["smallest_cell"] for one in runs)
-    return flip_tables(found.rows, parts, stages_of(*runs, order), smallest)
+    told = flips(found.rows, listed=0, choices=_choices(runs), smallest=smallest_cell(runs))
+    return flip_tables(found.rows, parts, stages_of(*runs, order), smallest_cell(runs), told)
+
+
+def smallest_cell(runs: tuple[Figures, Figures]) -> int:
+    """Return below how many patients a count is held back: the larger of two runs' numbers."""
+    return max(int(one["settings"]["smallest_cell"]) for one in runs)
 
 
 def pair_page(
@@ -167,9 +174,9 @@ def pair_page(
     one, other = runs
     labels = one["bundle"]["actions"] | other["bundle"]["actions"] | OTHER
     rows = found.rows if only is None else _some(found.rows, only.places)
-    open_one, open_other = _with_choice(one), _with_choice(other)
-    choices = None if open_one is None or open_other is None else (open_one, open_other)
-    told = flips(found.rows, listed=0, choices=choices)
+    choices = _choices(runs)
+    smallest = smallest_cell(runs)
+    told = flips(found.rows, listed=0, choices=choices, smallest=smallest)
     return page(
         "replay_pair.html", names=names, runs=runs, alone=found.alone,
         word=lambda one: in_words(one, labels), kinds=KINDS,
@@ -179,9 +186,10 @@ def pair_page(
         told=told, chart=flips_chart(told, labels) if told["decisions"] else None,
         tables=tables, any=ANY, by=by, only=only, variables=one["own"]["variables"],
         one_by_one=flips(rows, listed=LISTED, choices=choices),
-        smallest=max(run["settings"]["smallest_cell"] for run in runs),
+        recoded=recoded_words(one) if names[0] == names[1] else [],
+        smallest=smallest, held=some_held(told), or_held=count_or_held,
         values=[_values(name, run) for name, run in zip(names, runs, strict=True)],
-        count=count, link=links.patient or (lambda _patient, _as_of: ""), links=links,
+        count=count, told_to=links.patients or (_nowhere, _nowhere), links=links,
         to_row=row_link(links.address, by), trail=links.trail,
     )  # fmt: skip
 
@@ -191,6 +199,14 @@ def heads(names: tuple[str, str], runs: tuple[Figures, Figures]) -> list[str]:
     if names[0] != names[1]:
         return list(names)
     return [run["bundle"]["identity"] for run in runs]
+
+
+def _nowhere(_patient: str, _as_of: str) -> str:
+    return ""
+
+
+def _choices(runs: tuple[Figures, Figures]) -> Choices:
+    return _with_choice(runs[0]), _with_choice(runs[1])
 
 
 def _with_choice(figures: Figures) -> frozenset[str]:
@@ -216,9 +232,11 @@ def _values(name: str, figures: Figures) -> tuple[str, ...]:
         why = value["refused"] or (said or {}).get("refused") or "no value"
         return (name, figures["bundle"]["identity"], f"refused: {why}", "", "")
     told, gain = said["robust"], said["minus_usual"]
-    return (name, figures["bundle"]["identity"], _ends(told), _ends(gain),
+    unit = unit_words(figures["own"]["aim"]["unit"] or "")
+    return (name, figures["bundle"]["identity"], _ends(told, unit), _ends(gain, unit),
             number(said["weighted"]["effective_n"]))  # fmt: skip
 
 
-def _ends(told: Figures) -> str:
-    return f"{number(told['estimate'])} ({interval(told['low'], told['high'])})"
+def _ends(told: Figures, unit: str) -> str:
+    value, ends = with_interval(told["estimate"], told["low"], told["high"], unit)
+    return f"{value} ({ends})"

@@ -13,6 +13,8 @@ from cds_adapters.report.numbers import decimal, interval, number, places_for
 
 ROW, HEADING, LABEL = 27, 30, 36
 """Pixels of a row and of a heading, and characters of a label before it is broken."""
+LINE_HEIGHT = 17
+"""Pixels of a further line of either."""
 
 
 def forest(  # noqa: PLR0913 - what a chart shows and how, by name
@@ -137,16 +139,21 @@ def love(
 def _rows(
     labels: Sequence[str], groups: Sequence[str], step: float = ROW
 ) -> tuple[list[float], list[tuple[float, str]], float]:
-    """Return where each row and each heading lies, in pixels from the top, and where all ends."""
+    """Return where each row and each heading lies, in pixels from the top, and where all ends.
+
+    Headings are broken as labels are.
+    """
     places: list[float] = []
     headings: list[tuple[float, str]] = []
     at = 4.0
     for group, members in groupby(range(len(labels)), key=lambda row: groups[row]):
         if group:
-            headings.append((at + HEADING / 2, group))
-            at += HEADING
+            words = wrapped(group, LABEL)
+            high = HEADING + LINE_HEIGHT * words.count("\n")
+            headings.append((at + high / 2, words))
+            at += high
         for row in members:
-            tall = max(step, 6 + 17 * (labels[row].count("\n") + 1))
+            tall = max(step, 6 + LINE_HEIGHT * (labels[row].count("\n") + 1))
             places.append(at + tall / 2)
             at += tall
     return places, headings, at + 4

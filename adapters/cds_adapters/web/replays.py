@@ -5,7 +5,7 @@ address can name a run, never a path.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 NEEDED = ("matplotlib", "pyarrow")
 UNKEPT = {"Cache-Control": "no-store"}
-BY, WITHHELD = "by", "key.withheld"
+BY = "by"
+WITHHELD = {"version": "key.withheld", "against": "against.withheld"}
+"""What the history of each version of a run does not hold: what its own actions show as ordered in
+the very encounter."""
 SIDES = ("a", "b")
 """Which version of the first run, and of the second, is asked for by."""
 Trail = tuple[tuple[str, str], ...]
@@ -44,7 +47,7 @@ FindBundle = Callable[[str], RuleBundle | None]
 
 @dataclass(frozen=True)
 class PatientLink:
-    """Leads to the rewind page, where the run's version is asked what the run asked it.
+    """Leads to the rewind page, where a version of a run is asked what the run asked it.
 
     Attributes:
         version: regime@version.
@@ -53,7 +56,7 @@ class PatientLink:
 
     render: Renderer
     version: str
-    withheld: Mapping[tuple[str, str], Sequence[str]]
+    withheld: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
 
     def __call__(self, patient: str, as_of: str) -> str:
         """Return the address."""
@@ -151,7 +154,11 @@ class ReplayPages:
         kept, swapped = _asking(*which), _asking(*reversed(which))
         address = partial(self.render.url, "replays", names[0], "vs", names[1])
         links = replay_pair.PairLinks(
-            patient=_link(self.render, one, paths[0]) if self.patients else None,
+            patients=tuple(
+                _link(self.render, *side) for side in zip((one, other), paths, which, strict=True)
+            )
+            if self.patients
+            else (),
             address=partial(address, **kept),
             swapped=self.render.url("replays", names[1], "vs", names[0], **swapped),
             here=address(),
@@ -221,22 +228,26 @@ def _report(
     from cds_adapters.report.replay_page import replay_page  # noqa: PLC0415 - draws
 
     figures = figures_in(path)
-    return replay_page(figures, _link(render, figures, path) if patients else None, trail)
+    if not patients:
+        return replay_page(figures, trail=trail)
+    second = _link(render, {"bundle": figures["against"]}, path, "against") if (
+        figures["against"]) else None  # fmt: skip
+    return replay_page(figures, _link(render, figures, path, "version"), trail, second)
 
 
-def _link(render: Renderer, figures: Figures, path: Path) -> PatientLink:
-    return PatientLink(render, figures["bundle"]["identity"], _withheld(path))
+def _link(render: Renderer, figures: Figures, path: Path, which: str) -> PatientLink:
+    return PatientLink(render, figures["bundle"]["identity"], _withheld(path, WITHHELD[which]))
 
 
-def _withheld(path: Path) -> dict[tuple[str, str], Sequence[str]]:
+def _withheld(path: Path, column: str) -> dict[tuple[str, str], Sequence[str]]:
     import pyarrow.compute as pc  # noqa: PLC0415 - optional
 
-    table = _table(path, ("key.patient", "key.as_of", WITHHELD), optional=True)
-    if WITHHELD not in table.column_names:
+    table = _table(path, ("key.patient", "key.as_of", column), optional=True)
+    if column not in table.column_names:
         return {}
-    some = table.filter(pc.list_value_length(pc.field(WITHHELD)) > 0).to_pydict()
+    some = table.filter(pc.list_value_length(pc.field(column)) > 0).to_pydict()
     times = (f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in some["key.as_of"])
-    return dict(zip(zip(some["key.patient"], times, strict=True), some[WITHHELD], strict=True))
+    return dict(zip(zip(some["key.patient"], times, strict=True), some[column], strict=True))
 
 
 def _parts(

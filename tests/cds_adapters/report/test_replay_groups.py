@@ -96,6 +96,18 @@ def test_a_group_of_few_is_held_back_whole_and_with_it_the_next() -> None:
     assert [one[3] for one in shown(table)] == [HELD, HELD, "56"]
 
 
+def test_what_is_held_back_of_all_no_table_sums_up() -> None:
+    """Every group has many flips of either kind, and their sum is still not to be told."""
+    rows = rows_of(("s", GO, STAY, 40), ("s", STAY, GO, 60), ("s", GO, GO, 90),
+                   ("t", GO, STAY, 50), ("t", STAY, GO, 70), ("t", GO, GO, 80))  # fmt: skip
+    told = {"whole": [{"from": GO, "to": STAY, "decisions": None}],
+            "stages": [{"group": "s", "decisions": 190, "flipped": None}]}  # fmt: skip
+    [table] = flip_tables(rows, [], {"s": "S", "t": "T"}, 10, told)
+    shares = {(one[0], one[2]): one[3] for one in shown(table)}
+    assert [shares[(name, (GO, STAY))] for name in "ST"] == [HELD, HELD]
+    assert shares[("S", None)] == HELD
+
+
 def test_what_cannot_be_parted_says_why() -> None:
     _, table = flip_tables(rows_of(("s", GO, GO, 3)), [Parted("Age", why="no age")], {}, 10)
     assert (table.by, table.why, table.groups) == ("Age", "no age", ())

@@ -230,6 +230,20 @@ def test_deaths_are_told_first(figures: Json) -> None:
     assert said not in replay_page(figures)
 
 
+def test_outcomes_that_were_true_before_anything_was_decided_are_told_first(figures: Json) -> None:
+    value = figures["value"]
+
+    def page(already: Json | None) -> str:
+        cohort = value["cohort"] | {"already": already}
+        return replay_page(figures | {"value": value | {"cohort": cohort}})
+
+    text = page({"patients": 30, "of": 120})
+    said = ("Of 120 patients in whom the outcome (Systolic blood pressure) is true, it was true at "
+            "their first decision already in 30.")  # fmt: skip
+    assert text.count(said) == 2
+    assert "was true at their first decision" not in page({"patients": 0, "of": 120}) + page(None)
+
+
 def test_three_shares_stand_over_one_base(figures: Json, text: str) -> None:
     told = figures["spoken"]
     for key, words in (("card", "Would show a card"), ("no_change", "Nothing to change"),
@@ -305,6 +319,45 @@ def test_how_it_was_made_is_told_in_words(figures: Json) -> None:
         "every 3 months from 2024-01-01 00:00 UTC to 2025-01-01 00:00 UTC"
     )
     assert "6 months" in told["Outcome"]
+
+
+def test_flips_that_are_held_back_are_dashes_and_said(figures: Json, text: str) -> None:
+    flips = figures["flips"]
+    whole = [one | {"decisions": None} for one in flips["whole"]]
+    stages = [one | {"flipped": None} for one in flips["stages"]]
+    held = flips | {"whole": whole, "stages": stages, "kinds": flips["kinds"] | {"other": None}}
+    page = replay_page(figures | {"flips": held})
+    [figure] = [one for one in read_page(page).find("figure")
+                if one.attributes.get("id") == "flips"]  # fmt: skip
+    assert "\u2013" in figure.find("svg")[0].words()
+    assert "held back" in figure.find("table")[0].words()
+    said = "is held back where it tells of fewer than 10 patients"
+    assert said in page
+    assert "<dt>Both advise, but not the same</dt><dd>held back</dd>" in page
+    assert said not in text
+
+
+def test_codes_that_differ_between_the_versions_are_told_first(figures: Json) -> None:
+    one = {"action": "add_ace", "label": "Add lisinopril", "first": ["a|1"], "second": [],
+           "shares": False}  # fmt: skip
+    said = first_box(replay_page(figures | {"second": figures["second"] | {"recoded": [one]}}))
+    assert (
+        "Add lisinopril (add_ace) is seen as no code by the second version, as a|1 by the "
+        "first: values judge what was taken by the first version's codes"
+    ) in said.words()
+
+
+def test_the_head_tells_the_horizon_that_was_asked_for(figures: Json, text: str) -> None:
+    assert "Systolic blood pressure (mmHg), 9 months after each decision" in text
+    asked = figures["run"] | {"settings": {"horizon": "P6M", "horizon_from": "start"}}
+    page = replay_page(figures | {"run": asked})
+    assert "Systolic blood pressure (mmHg), 6 months after the start" in page
+    assert "these versions would have advised" in page
+
+
+def test_a_step_of_a_course_is_called_by_its_label(text: str) -> None:
+    assert "Latest step of the regime Add lisinopril 10 mg once daily" in text
+    assert "Latest step of the regime add_ace" not in text
 
 
 def test_figures_of_an_older_run_are_still_shown(figures: Json) -> None:

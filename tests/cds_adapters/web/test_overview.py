@@ -29,7 +29,7 @@ def words(visit: Visit) -> str:
 def test_names_each_regime_with_aim_population_and_the_version_served(visit: Visit) -> None:
     said = words(visit)
     assert "Stepped care for adults with hypertension" in said
-    assert "Lower systolic blood pressure (mmHg), 9 months after the start" in said
+    assert "Lower systolic blood pressure (mmHg), 9 months after the decision" in said
     assert "age is 18 years or higher and hypertension: yes" in said
     assert "Version served 1.1.0 pressure@1.1.0" in said
     assert "Older versions 1.0.0 (0 calls)" in said

@@ -414,6 +414,31 @@ def test_a_run_beside_itself_is_its_two_versions(asked: httpx.Client) -> None:
     assert swapped == "/replays/both/vs/both?a=against&b=version"
 
 
+def test_of_each_version_its_own_orders_are_withheld(tmp_path: Path) -> None:
+    """What only one version's actions show as ordered stands in the history of the other."""
+    folder = tmp_path / "replays" / "both"
+    folder.mkdir(parents=True)
+    bundles = intensification(), intensification(OTHER)
+    frame = points_of(a_world().draw(300, 4), *bundles)
+    frame["key.withheld"] = [["MedicationRequest/ours"]] * len(frame)
+    frame["against.withheld"] = [["MedicationRequest/theirs"]] * len(frame)
+    (folder / "figures.json").write_bytes(as_json(figures_of(frame, *bundles)))
+    pq.write_table(pa.Table.from_pandas(frame), folder / "decisions.parquet")
+    with live(
+        database=kept_in(tmp_path), replays=tmp_path / "replays", patients=tmp_path
+    ) as client:
+        pages = {path: [one for one in links(client, f"/replays/both{path}") if "as_of=" in one]
+                 for path in ("", "/vs/both", "/vs/both?a=against&b=version")}  # fmt: skip
+    for found in pages.values():
+        ours = [one for one in found if one.endswith("without=MedicationRequest%2Fours")]
+        theirs = [one for one in found if one.endswith("without=MedicationRequest%2Ftheirs")]
+        assert len(ours) + len(theirs) == len(found)
+        assert len(ours) == len(theirs) > 20
+        assert all("%401.0.0&" in one for one in ours)
+        assert all("%401.1.0&" in one for one in theirs)
+    assert "theirs" in pages["/vs/both?a=against&b=version"][0]
+
+
 def test_the_page_of_a_patient_says_what_the_timeline_says(tmp_path: Path) -> None:
     data = export(tmp_path / "data")
     run(data, tmp_path / "replays" / "one")
