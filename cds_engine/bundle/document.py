@@ -25,7 +25,7 @@ class Aim(Document):
     """What the regime is meant to do, in one line."""
 
     outcome: str = Field(description="The outcome that is optimised; a variable, or its name.")
-    at: str | None = Field(None, description="When it is measured, as a duration from the start.")
+    at: str | None = Field(None, description="When it is measured: so long after `from`.")
     counts_from: Literal["decision", "start"] = Field(
         "decision",
         alias="from",

@@ -32,7 +32,7 @@ def test_the_table_of_a_replay_is_fitted_unchanged(tmp_path: Path) -> None:
     world = "hypertension-cohort"
     run("simulate", "--world", world, "--out", tmp_path / "x", "--count", COUNT, "--seed", 3)
     run("cohort", tmp_path / "x", "--bundle", "hypertension-intensification", "--out",
-        tmp_path / "run", "--instant", "end", "--horizon", "P3M")  # fmt: skip
+        tmp_path / "run", "--instant", "end")  # fmt: skip
     YAML().dump(the_study(), tmp_path / "study.yaml")
     study, frame, _ = load_study(tmp_path / "study.yaml")
     found, notes = study_trajectories(study, frame, skeleton(study))
