@@ -93,7 +93,8 @@ def _positivity(overlaps: Sequence[ActionOverlap]) -> Entry:
         for one in overlaps
     ]
     said += [
-        f"Stage {one.stage}, {one.action}: ruled out for {one.ruled_out} by {one.why}."
+        f"Stage {one.stage}, {one.action}: possible only if {one.why}, which rules it out for "
+        f"{one.ruled_out}."
         for one in overlaps
         if one.ruled_out
     ]
