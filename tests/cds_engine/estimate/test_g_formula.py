@@ -79,7 +79,7 @@ def test_a_regime_that_nobody_followed_is_valued_and_labelled(method: GMethod) -
     assert value.notes[0] == f"model-based: 0 of {len(t)} followed it"
     assert np.isnan(value.standard_error)
     assert np.isnan(value.low)
-    with pytest.raises(EstimationError, match="use the g-formula"):
+    with pytest.raises(EstimationError, match="as that of the g-formula does"):
         ipw_value(t, [Always("high"), Always("low")])
 
 

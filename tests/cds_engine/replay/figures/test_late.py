@@ -149,8 +149,8 @@ def test_with_the_late_left_out_the_values_are_right(seed: int) -> None:
             assert abs(one["estimate"] - true) < 3 * one["standard_error"]
 
 
-CONDITION = {"aim: {outcome: sbp, at: P9M, unit: 'mm[Hg]', better: lower}":
-             "aim: {outcome: hypertension, at: P9M, better: lower}"}  # fmt: skip
+CONDITION = {"aim: {outcome: sbp, at: P9M, from: start, unit: 'mm[Hg]', better: lower}":
+             "aim: {outcome: hypertension, at: P9M, from: start, better: lower}"}  # fmt: skip
 
 
 def a_condition(n: int = 400) -> tuple[RuleBundle, pd.DataFrame]:
