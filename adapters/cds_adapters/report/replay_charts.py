@@ -294,15 +294,11 @@ def flips_chart(told: Figures, labels: Mapping[str, str]) -> Chart:
     pairs = {(one["from"], one["to"]): one["decisions"] for one in told["whole"]}
     rows = sorted({one for one, _ in pairs})
     columns = sorted({other for _, other in pairs})
-    cells = [[_or_nan(pairs.get((one, other), 0)) for other in columns] for one in rows]
+    cells = [[float(pairs.get((one, other), 0)) for other in columns] for one in rows]
     return heat("flips", "Decisions, by what each version says",
                 [in_words(one, labels) for one in rows],
                 [in_words(one, labels) for one in columns],
                 cells, "first version", "second version")  # fmt: skip
-
-
-def _or_nan(n: int | None) -> float:
-    return NAN if n is None else float(n)
 
 
 def regime_name(figures: Figures, one: Figures) -> str:

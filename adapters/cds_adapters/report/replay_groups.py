@@ -6,7 +6,7 @@ A service shows it, so it does without pandas. Its groups are those of
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -154,26 +154,21 @@ def _kept(by: str, names: Sequence[str], group: Sequence[int]) -> Parted:
 
 
 def flip_tables(
-    rows: Rows, parts: Iterable[Parted], stages: Mapping[str, str], smallest: int,
-    told: Mapping[str, Any] | None = None,
-) -> list[FlipTable]:  # fmt: skip
+    rows: Rows, parts: Iterable[Parted], stages: Mapping[str, str], smallest: int
+) -> list[FlipTable]:
     """Return the flips by stage and by every partition.
 
     Args:
         rows: as for ``cds_engine.replay.figures.flips.flips``.
         parts: what the rows are parted by.
         stages: name -> title.
-        smallest: fewer patients than this are held back, and what would tell of them.
-        told: the flips of all, as ``flips`` tells them: what is held back there, no table sums up.
+        smallest: fewer patients of a subgroup are held back, and what would tell of them.
     """
     pairs = list(pairs_said(rows))
     patients = rows["key.patient"]
-    gone = frozenset((one["from"], one["to"]) for one in (told or {}).get("whole", ())
-                     if one["decisions"] is None)  # fmt: skip
-    silent = {stages.get(one["group"], one["group"]) for one in (told or {}).get("stages", ())
-              if one["flipped"] is None}  # fmt: skip
-    whole = _table(_by_stage(rows, stages), patients, pairs, smallest, gone, silent)
-    return [whole, *(_table(part, patients, pairs, smallest, gone) for part in parts)]
+    # the flips are listed with their stages beside it, so that nothing of them is to be guarded
+    whole = _table(_by_stage(rows, stages), patients, pairs, 1)
+    return [whole, *(_table(part, patients, pairs, smallest) for part in parts)]
 
 
 def _by_stage(rows: Rows, stages: Mapping[str, str]) -> Parted:
@@ -185,13 +180,9 @@ def _by_stage(rows: Rows, stages: Mapping[str, str]) -> Parted:
 
 
 def _table(
-    part: Parted, patients: Sequence[str], pairs: Sequence[Pair], smallest: int,
-    gone: Collection[Pair] = (), silent: Collection[str] = (),
-) -> FlipTable:  # fmt: skip
-    """Count a partition's flips; the last column of the counts is of those who do not flip.
-
-    Pairs that are ``gone`` are held back in every group, and all flips of groups in ``silent``.
-    """
+    part: Parted, patients: Sequence[str], pairs: Sequence[Pair], smallest: int
+) -> FlipTable:
+    """Count a partition's flips; the last column of the counts is of those who do not flip."""
     if part.why:
         return FlipTable(part.by, why=part.why)
     group = part.group
@@ -208,9 +199,7 @@ def _table(
     counts = [[people(cells.get((g, p), ())) for p in range(wide)] for g in range(high)]
     whole = Counter(group)
     few = held_back([people(_both(cells, g, range(wide))) for g in range(high)], smallest)
-    also = {(g, p) for g in range(high) for p in range(wide - 1) if kinds[p] in gone}
-    also |= {(g, wide - 1) for g in range(high) if part.names[g] in silent}
-    held = _held(counts, few, smallest, also)
+    held = _held(counts, few, smallest)
 
     def row(g: int, pair: Pair | None, which: Sequence[int], *, hide: bool) -> FlipRow:
         places = tuple(_both(cells, g, which))
@@ -234,16 +223,13 @@ def _table(
     return FlipTable(part.by, tuple(groups))
 
 
-def _held(
-    counts: Sequence[Sequence[int]], few: frozenset[int], smallest: int, also: Collection[Cell]
-) -> frozenset[Cell]:
+def _held(counts: Sequence[Sequence[int]], few: frozenset[int], smallest: int) -> frozenset[Cell]:
     """Return the cells to hold back; of the groups of few only their sums can be worked out."""
     kept = [g for g in range(len(counts)) if g not in few]
     rows = [list(counts[g]) for g in kept]
     if few:
         rows.append([sum(counts[g][p] for g in few) for p in range(len(counts[0]))])
-    seeds = [(kept.index(g), p) for g, p in also if g in kept]
-    held = {(kept[g], p) for g, p in held_in_table(rows, smallest, seeds) if g < len(kept)}
+    held = {(kept[g], p) for g, p in held_in_table(rows, smallest) if g < len(kept)}
     return frozenset(held | {(g, p) for g in few for p in range(len(counts[0]))})
 
 

@@ -73,7 +73,7 @@ def replay_page(
         anchors=told, points=points, word=lambda one: in_words(one, labels),
         first=first(figures), versions=_versions(figures), regime=charts.regime_name,
         flips=flips_view(figures["flips"], labels, figures["bundle"]["stages"]),
-        listed=LISTED, number=number, count=count, or_held=count_or_held,
+        listed=LISTED, number=number, count=count,
         kinds=KINDS, states=STATES,
         percent=percent, horizon=_horizon(figures), ways=ways_out(figures),
         stages=lambda told: charts.in_order(figures, told), made=made(figures),
@@ -114,21 +114,7 @@ def flips_view(
         (by, stages.get(one["group"], one["group"]), *_share(one))
         for by, rows in parts for one in rows
     ]  # fmt: skip
-    return {"chart": charts.flips_chart(told, labels), "shares": shares, "told": told,
-            "held": some_held(told)}  # fmt: skip
-
-
-def some_held(told: Figures) -> bool:
-    """Say whether a count of pairs, stages or kinds of flips is held back."""
-    counts = [*told["kinds"].values(), *(one["decisions"] for one in told["whole"]),
-              *(one[name] for one in told["stages"]
-                for name in ("decisions", "flipped"))]  # fmt: skip
-    return None in counts
-
-
-def count_or_held(n: int | None) -> str:
-    """Return a count in words, also where it is held back."""
-    return charts.HELD if n is None else count(n)
+    return {"chart": charts.flips_chart(told, labels), "shares": shares, "told": told}
 
 
 def _share(one: Figures) -> tuple[str, str, str]:

@@ -17,7 +17,7 @@ from cds_adapters.report.replay_groups import (
     flip_tables,
     row_link,
 )
-from cds_adapters.report.replay_page import KINDS, LISTED, OTHER, Trail, count_or_held, some_held
+from cds_adapters.report.replay_page import KINDS, LISTED, OTHER, Trail
 from cds_engine.replay.figures.flips import Choices, flips, in_words
 from cds_engine.vocabulary.units import unit_words
 
@@ -141,8 +141,7 @@ def pair_tables(
         parts: the subgroups.
         order: of the stages, as far as it is known; figures do not tell it.
     """
-    told = flips(found.rows, listed=0, choices=_choices(runs), smallest=smallest_cell(runs))
-    return flip_tables(found.rows, parts, stages_of(*runs, order), smallest_cell(runs), told)
+    return flip_tables(found.rows, parts, stages_of(*runs, order), smallest_cell(runs))
 
 
 def smallest_cell(runs: tuple[Figures, Figures]) -> int:
@@ -175,8 +174,7 @@ def pair_page(
     labels = one["bundle"]["actions"] | other["bundle"]["actions"] | OTHER
     rows = found.rows if only is None else _some(found.rows, only.places)
     choices = _choices(runs)
-    smallest = smallest_cell(runs)
-    told = flips(found.rows, listed=0, choices=choices, smallest=smallest)
+    told = flips(found.rows, listed=0, choices=choices)
     return page(
         "replay_pair.html", names=names, runs=runs, alone=found.alone,
         word=lambda one: in_words(one, labels), kinds=KINDS,
@@ -187,7 +185,7 @@ def pair_page(
         tables=tables, any=ANY, by=by, only=only, variables=one["own"]["variables"],
         one_by_one=flips(rows, listed=LISTED, choices=choices),
         recoded=recoded_words(one) if names[0] == names[1] else [],
-        smallest=smallest, held=some_held(told), or_held=count_or_held,
+        smallest=smallest_cell(runs),
         values=[_values(name, run) for name, run in zip(names, runs, strict=True)],
         count=count, told_to=links.patients or (_nowhere, _nowhere), links=links,
         to_row=row_link(links.address, by), trail=links.trail,

@@ -1,16 +1,9 @@
 """A small count is held back, and so is whatever would let it be worked out from a total."""
 
 from collections import deque
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-K = TypeVar("K", bound=Hashable)
 Cell = tuple[int, int]
-_NOTHING = 1e-9
-"""What is nearer to 0 than this is 0, of sums of zeros and ones."""
 
 
 def held_back(counts: Sequence[int], smallest: int) -> frozenset[int]:
@@ -38,12 +31,8 @@ def shown(counts: Sequence[int], smallest: int) -> list[int | None]:
     return [None if at in held else count for at, count in enumerate(counts)]
 
 
-def held_in_table(
-    counts: Sequence[Sequence[int]], smallest: int, also: Collection[Cell] = ()
-) -> frozenset[Cell]:
+def held_in_table(counts: Sequence[Sequence[int]], smallest: int) -> frozenset[Cell]:
     """Return the cells to hold back where the totals of rows and of columns are told.
-
-    Cells of ``also`` are held back in any case.
 
     In every line that holds a cell back there are two at least, and no fewer than ``smallest`` in
     them together, as far as the line has as many. Nor do all lines together narrow a cell down to
@@ -56,7 +45,6 @@ def held_in_table(
     lines = [[(g, p) for p in wide] for g in range(len(counts))]
     lines += [[(g, p) for g in range(len(counts))] for p in wide]
     held = {cell for line in lines for cell in line if 0 < counts[cell[0]][cell[1]] < smallest}
-    held |= {*also}
     while more := _more(counts, lines, held, smallest):
         held.add(more)
     return frozenset(held)
@@ -88,86 +76,6 @@ def held_shares(
     if gone and held == {len(kept)}:  # the sums of those untold are no group's own
         held = set()
     return gone | {kept[at] for at in held if at < len(kept)}
-
-
-def held_in_lines(
-    counts: Mapping[K, int], lines: Iterable[Collection[K]], smallest: int
-) -> frozenset[K]:
-    """Return the counts to hold back where the total of each line is told.
-
-    As ``held_back``, but a count may lie in several lines; the first of equal ones goes first.
-
-    >>> sorted(held_in_lines({"a": 3, "b": 40, "c": 25}, ["ab", "abc"], 10))
-    ['a', 'b']
-    """
-    rows = [list(line) for line in lines]
-    held = {one for one, n in counts.items() if 0 < n < smallest}
-    changed = bool(held)
-    while changed:
-        changed = False
-        for line in rows:
-            mine = [counts[one] for one in line if one in held]
-            rest = [one for one in line if one not in held]
-            if mine and rest and (len(mine) < 2 or sum(mine) < smallest):
-                held.add(min(rest, key=lambda one: (counts[one] == 0, counts[one])))
-                changed = True
-    return frozenset(held)
-
-
-def held_together(
-    sums: Mapping[K, Collection[int]], counts: Mapping[K, int], totals: Sequence[Collection[int]],
-    held: Collection[K], small: Collection[K],
-) -> frozenset[K]:  # fmt: skip
-    """Return ``held`` and what must be held back besides, lest a small sum be worked out.
-
-    A sum can be worked out if adding and subtracting what is told gives it. Of what does, the
-    smallest is held back. What the totals alone give away cannot be helped.
-
-    Args:
-        sums: what may be told -> the places of the numbers that it adds up.
-        counts: how small each is.
-        totals: what is told in any case, likewise.
-        held: what is held back already.
-        small: what must not be worked out.
-    """
-    gone = {*held}
-    if not small:
-        return frozenset(gone)
-    wide = 1 + max(at for one in (*sums.values(), *totals) for at in one)
-    sought = [one for one, by in zip(small, _worked_out([sums[one] for one in small], totals, wide),
-                                     strict=True) if by is None]  # fmt: skip
-    while sought:
-        told = [one for one in sums if one not in gone]
-        ways = _worked_out([sums[one] for one in sought],
-                           [*totals, *(sums[one] for one in told)], wide)  # fmt: skip
-        used = sorted({at - len(totals) for by in ways if by for at in by if at >= len(totals)})
-        if not used:
-            break
-        gone.add(min((told[at] for at in used), key=lambda one: counts[one]))
-    return frozenset(gone)
-
-
-def _worked_out(
-    sought: Sequence[Collection[int]], told: Sequence[Collection[int]], wide: int
-) -> list[list[int] | None]:
-    """Return for each sum which of those told give it together; None where they do not."""
-    if not sought:
-        return []
-    wanted, given = _as_rows(sought, wide), _as_rows(told, wide)
-    by = np.linalg.lstsq(given.T, wanted.T, rcond=None)[0]
-    left = np.abs(given.T @ by - wanted.T).max(axis=0)
-    return [
-        [int(at) for at in np.flatnonzero(np.abs(by[:, n]) > _NOTHING)]
-        if left[n] < _NOTHING else None
-        for n in range(len(sought))
-    ]  # fmt: skip
-
-
-def _as_rows(sums: Sequence[Collection[int]], wide: int) -> NDArray[np.float64]:
-    rows = np.zeros((len(sums), wide))
-    for row, places in enumerate(sums):
-        rows[row, list(places)] = 1.0
-    return rows
 
 
 def _more(

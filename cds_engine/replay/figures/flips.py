@@ -2,16 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from cds_engine.replay.figures.cells import (
-    held_back,
-    held_in_lines,
-    held_shares,
-    held_together,
-)
+from cds_engine.replay.figures.cells import held_back, held_shares
 
 Rows = Mapping[str, Sequence[Any]]
 """Column -> values, all of one length; None stands for no value."""
@@ -30,12 +24,6 @@ SILENT = frozenset(OTHERWISE.values()) - {SEVERAL}
 KINDS = ("other", "silent", "no_choice")
 """Kinds of flips: both advise, but not the same; one of them advises nothing, or both for other
 reasons; at least one version has no choice there."""
-
-_SORTS = ("pair", "kind", "stage", "flipped", "same")
-"""What is counted of flips: pairs of what is said, kinds, and of a stage its decisions, those that
-flip and those that do not; the last are told by the two before."""
-_Sum = tuple[str, Any]
-"""One of ``_SORTS``, and which."""
 
 Choices = tuple[frozenset[str], frozenset[str]]
 """The stages of each version that offer a choice."""
@@ -88,8 +76,7 @@ def flips(
         choices: the stages of each version that offer a choice; all where None.
         orders: the order of the groups, by what the patients are parted by, and of the stages
             under ``Stage``; by name where they are not there.
-        smallest: what tells of fewer patients of a pair, a stage, a kind or a group is None, and
-            what would give it away.
+        smallest: what tells of fewer patients of a group is None, and what would give it away.
     """
     pairs = list(pairs_said(rows))
     differing = [at for at, (one, other) in enumerate(pairs) if one != other]
@@ -98,18 +85,13 @@ def flips(
     patients = rows["key.patient"]
     kinds = {at: _kind(rows, at, pairs[at], choices) for at in differing}
     counts = Counter(kinds.values())
-    by_stage = _shares(stages, differing, (orders or {}).get("Stage", ()))
-    held = held_flips(pairs, stages, kinds, patients, smallest)
-    whole = [one | {"decisions": None} if (one["from"], one["to"]) in held.pairs else one
-             for one in _counted(pairs)]  # fmt: skip
     return {
         "decisions": len(pairs), "flipped": len(differing),
         "patients": len({patients[at] for at in differing}),
-        "kinds": {name: None if name in held.kinds else counts[name] for name in KINDS},
-        "pairs": [one for one in whole if one["from"] != one["to"]],
-        "whole": whole,
-        "stages": [_without(one, gone=one["group"] in held.stages, held=one["group"] in
-                            held.flipped | held.stages) for one in by_stage],
+        "kinds": {name: counts[name] for name in KINDS},
+        "pairs": _counted([pairs[at] for at in differing]),
+        "whole": _counted(pairs),
+        "stages": _shares(stages, differing, (orders or {}).get("Stage", ())),
         "groups": {by: _held_shares(_shares(names, differing, (orders or {}).get(by, ())),
                                         names, differing, patients, smallest)
                    for by, names in (groups or {}).items()},
@@ -117,95 +99,6 @@ def flips(
                    for at in differing[:listed]],
         "not_listed": max(0, len(differing) - listed),
     }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class HeldFlips:
-    """What is held back of the flips of all patients.
-
-    Attributes:
-        pairs: what the first version says, and what the second does.
-        kinds: see ``KINDS``.
-        stages: of which not even the decisions are told.
-        flipped: the stages of which the flips are not.
-    """
-
-    pairs: frozenset[tuple[str, str]] = frozenset()
-    kinds: frozenset[str] = frozenset()
-    stages: frozenset[str] = frozenset()
-    flipped: frozenset[str] = frozenset()
-
-
-def held_flips(
-    pairs: Sequence[tuple[str, str]], stages: Sequence[str], kinds: Mapping[int, str],
-    patients: Sequence[str], smallest: int,
-) -> HeldFlips:  # fmt: skip
-    """Return what tells of few, or gives that away, of pairs, stages and kinds together.
-
-    Pairs, stages and kinds count the same decisions, so that what is held back of one could be
-    worked out from another. Told in any case are all decisions, all flips, and how often each
-    version said what, which other figures tell.
-
-    Args:
-        pairs: what each of two versions said of every decision.
-        stages: the stage of every decision.
-        kinds: place of a flip -> its kind, see ``KINDS``.
-        patients: whose every decision is.
-        smallest: fewer patients are few.
-    """
-    zeros: list[_Sum] = [("kind", one) for one in KINDS]
-    zeros += [("flipped", one) for one in dict.fromkeys(stages)]
-    places: dict[_Sum, list[int]] = {key: [] for key in zeros}
-    people: dict[_Sum, set[str]] = {key: set() for key in zeros}
-    atoms: dict[tuple[tuple[str, str], str, str], int] = {}
-    for at, (pair, stage, patient) in enumerate(zip(pairs, stages, patients, strict=True)):
-        kind = kinds.get(at, "")
-        new = (pair, stage, kind) not in atoms
-        place = atoms.setdefault((pair, stage, kind), len(atoms))
-        for key in _sums_of(pair, stage, kind):
-            people.setdefault(key, set()).add(patient)
-            if new:
-                places.setdefault(key, []).append(place)
-    counts = {key: len(one) for key, one in people.items()}
-    small = [key for key, n in counts.items() if 0 < n < smallest]
-    if not small:
-        return HeldFlips()
-    by_sort = {sort: [one for one in counts if one[0] == sort] for sort in _SORTS}
-    lines = [*_lines(by_sort["pair"]), *(by_sort[sort] for sort in _SORTS[1:])]
-    held = _with_flipped({*held_in_lines(counts, lines, smallest)})
-    totals = [[n for (pair, _, _), n in atoms.items() if pair[side] == one]
-              for side in (0, 1) for one in sorted({pair[side] for pair in pairs})]  # fmt: skip
-    totals.append([n for (_, _, kind), n in atoms.items() if kind])
-    held |= held_together(places, counts, totals, held | {*by_sort["same"]}, small)
-    return HeldFlips(**{f"{sort}s" if sort != "flipped" else sort: frozenset(
-        name for one, name in held if one == sort) for sort in _SORTS[:-1]})  # fmt: skip
-
-
-def _sums_of(pair: tuple[str, str], stage: str, kind: str) -> Iterator[_Sum]:
-    """Yield all that a decision counts for."""
-    yield "pair", pair
-    yield "stage", stage
-    if kind:
-        yield "kind", kind
-    yield "flipped" if kind else "same", stage
-
-
-def _lines(pairs: Sequence[_Sum]) -> Iterator[list[_Sum]]:
-    """Yield the pairs of which the sum is told: what one version said, and kinds of flips."""
-    for side in (0, 1):
-        for name in sorted({pair[side] for _, pair in pairs}):
-            yield [one for one in pairs if one[1][side] == name]
-    flipped = [one for one in pairs if one[1][0] != one[1][1]]
-    silent = [one for one in flipped if SILENT & {*one[1]}]
-    yield [one for one in pairs if one[1][0] == one[1][1]]
-    yield flipped
-    yield silent
-    yield [one for one in flipped if one not in silent]
-
-
-def _with_flipped(held: set[_Sum]) -> set[_Sum]:
-    """Hold the flips of a stage back with its decisions, or with those who do not flip there."""
-    return held | {("flipped", name) for sort, name in held if sort in ("stage", "same")}
 
 
 def pairs_said(rows: Rows) -> Iterator[tuple[str, str]]:
@@ -265,12 +158,10 @@ def _held_shares(
                      set())) for one in told]  # fmt: skip
     gone = held_back(everybody, smallest)
     held = held_shares([a for a, _ in sides], [a + b for a, b in sides], smallest, gone)
-    return [_without(one, gone=at in gone, held=at in held) for at, one in enumerate(told)]
-
-
-def _without(one: dict[str, Any], *, gone: bool, held: bool) -> dict[str, Any]:
-    return one | {"decisions": None if gone else one["decisions"],
-                  "flipped": None if held else one["flipped"]}  # fmt: skip
+    for at, one in enumerate(told):
+        one |= {"decisions": None if at in gone else one["decisions"],
+                "flipped": None if at in held else one["flipped"]}  # fmt: skip
+    return told
 
 
 def _one(rows: Rows, at: int, stage: str, pair: tuple[str, str]) -> dict[str, Any]:

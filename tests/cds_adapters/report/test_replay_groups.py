@@ -82,10 +82,13 @@ def test_one_kind_of_flip_has_one_row_and_several_have_their_sum() -> None:
 
 
 def test_a_patient_with_many_decisions_counts_once_and_is_few() -> None:
-    rows = rows_of(("s", GO, STAY, 40), ("t", GO, STAY, 40), ("s", GO, GO, 99), ("t", GO, GO, 99))
+    rows = rows_of(("s", GO, STAY, 40), ("s", GO, STAY, 40), ("s", GO, GO, 99), ("s", GO, GO, 99))
     rows["key.patient"][:40] = ["one"] * 40
-    [table] = flip_tables(rows, [], {"s": "S", "t": "T"}, 10)
+    part = Parted("Sex", ("female", "male"), (*[0] * 40, *[1] * 40, *[0] * 99, *[1] * 99))
+    stages, table = flip_tables(rows, [part], {"s": "S"}, 10)
     assert {one[-3:] for one in shown(table)} == {(HELD, HELD, HELD)}
+    # by stage they are told, for there the list of flips tells them as well
+    assert [one[3:5] for one in shown(stages)] == [("80", "41")]
 
 
 def test_a_group_of_few_is_held_back_whole_and_with_it_the_next() -> None:
@@ -96,30 +99,19 @@ def test_a_group_of_few_is_held_back_whole_and_with_it_the_next() -> None:
     assert [one[3] for one in shown(table)] == [HELD, HELD, "56"]
 
 
-def test_what_is_held_back_of_all_no_table_sums_up() -> None:
-    """Every group has many flips of either kind, and their sum is still not to be told."""
-    rows = rows_of(("s", GO, STAY, 40), ("s", STAY, GO, 60), ("s", GO, GO, 90),
-                   ("t", GO, STAY, 50), ("t", STAY, GO, 70), ("t", GO, GO, 80))  # fmt: skip
-    told = {"whole": [{"from": GO, "to": STAY, "decisions": None}],
-            "stages": [{"group": "s", "decisions": 190, "flipped": None}]}  # fmt: skip
-    [table] = flip_tables(rows, [], {"s": "S", "t": "T"}, 10, told)
-    shares = {(one[0], one[2]): one[3] for one in shown(table)}
-    assert [shares[(name, (GO, STAY))] for name in "ST"] == [HELD, HELD]
-    assert shares[("S", None)] == HELD
-
-
 def test_what_cannot_be_parted_says_why() -> None:
     _, table = flip_tables(rows_of(("s", GO, GO, 3)), [Parted("Age", why="no age")], {}, 10)
     assert (table.by, table.why, table.groups) == ("Age", "no age", ())
 
 
 def test_a_row_is_found_by_its_address_unless_it_is_held_back() -> None:
-    rows = rows_of(("s", GO, STAY, 20), ("s", GO, GO, 30), ("t", GO, STAY, 20), ("t", GO, GO, 3))
+    rows = rows_of(("s", GO, STAY, 20), ("s", GO, GO, 30), ("s", GO, STAY, 20), ("s", GO, GO, 3))
+    part = Parted("Sex", ("female", "male"), (*[0] * 50, *[1] * 23))
     for smallest in (1, 10):
-        tables = flip_tables(rows, [], {"s": "S", "t": "T"}, smallest)
-        for group in tables[0].groups:
+        tables = flip_tables(rows, [part], {"s": "S"}, smallest)
+        for group in tables[1].groups:
             for row in group.rows:
-                found = find_row(tables, row_query(tables[0], row))
+                found = find_row(tables, row_query(tables[1], row))
                 assert found == (row if smallest == 1 else None)
     assert find_row(tables, {"in": "Stage", "group": "S", "from": GO, "to": "<b>"}) is None
 

@@ -321,22 +321,6 @@ def test_how_it_was_made_is_told_in_words(figures: Json) -> None:
     assert "6 months" in told["Outcome"]
 
 
-def test_flips_that_are_held_back_are_dashes_and_said(figures: Json, text: str) -> None:
-    flips = figures["flips"]
-    whole = [one | {"decisions": None} for one in flips["whole"]]
-    stages = [one | {"flipped": None} for one in flips["stages"]]
-    held = flips | {"whole": whole, "stages": stages, "kinds": flips["kinds"] | {"other": None}}
-    page = replay_page(figures | {"flips": held})
-    [figure] = [one for one in read_page(page).find("figure")
-                if one.attributes.get("id") == "flips"]  # fmt: skip
-    assert "\u2013" in figure.find("svg")[0].words()
-    assert "held back" in figure.find("table")[0].words()
-    said = "is held back where it tells of fewer than 10 patients"
-    assert said in page
-    assert "<dt>Both advise, but not the same</dt><dd>held back</dd>" in page
-    assert said not in text
-
-
 def test_codes_that_differ_between_the_versions_are_told_first(figures: Json) -> None:
     one = {"action": "add_ace", "label": "Add lisinopril", "first": ["a|1"], "second": [],
            "shares": False}  # fmt: skip

@@ -2,18 +2,11 @@
 
 from itertools import product
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cds_engine.replay.figures.cells import (
-    held_in_lines,
-    held_in_table,
-    held_shares,
-    held_together,
-    spread,
-)
+from cds_engine.replay.figures.cells import held_in_table, held_shares, spread
 
 Table = list[list[int]]
 TABLES = st.tuples(st.integers(2, 3), st.integers(2, 3)).flatmap(
@@ -119,34 +112,3 @@ def test_what_is_held_back_whole_stays_so_and_its_sums_are_no_small_part(
     assert gone <= held
     told = [at for at in range(4) if at not in held]
     assert sum(part) - sum(part[at] for at in told) >= 10
-
-
-SUMS = st.lists(st.sets(st.integers(0, 5), min_size=1, max_size=4), min_size=2, max_size=6)
-
-
-@given(SUMS, st.lists(st.integers(0, 9), min_size=6, max_size=6))
-@settings(max_examples=60, deadline=None)
-def test_a_small_sum_is_worked_out_from_what_is_told_only_if_the_totals_tell_it(
-    parts: list[set[int]], numbers: list[int]
-) -> None:
-    sums = dict(enumerate(parts))
-    counts = {key: sum(numbers[at] for at in one) for key, one in sums.items()}
-    small = [key for key, n in counts.items() if 0 < n < 6]
-    totals = [set(range(6))]
-    held = held_together(sums, counts, totals, small, small)
-    told = [one for key, one in sums.items() if key not in held]
-    for key in small:
-        assert not spanned(sums[key], [*totals, *told]) or spanned(sums[key], totals)
-
-
-def spanned(sought: set[int], told: list[set[int]]) -> bool:
-    """Say whether adding and subtracting gives a sum: it adds nothing to the rank."""
-    rows = [[int(at in one) for at in range(6)] for one in (*told, sought)]
-    return bool(np.linalg.matrix_rank(rows[:-1]) == np.linalg.matrix_rank(rows))
-
-
-def test_what_totals_of_lines_would_tell_is_held_back_in_every_line() -> None:
-    counts = {"ab": 3, "ac": 50, "bb": 70, "bc": 30}
-    assert held_in_lines(counts, [["ab", "ac"], ["ab", "bb"]], 10) == {"ab", "ac", "bb"}
-    assert held_in_lines(counts, [["ac", "bb"]], 10) == {"ab"}
-    assert held_in_lines({"a": 3, "b": 0}, ["ab"], 10) == {"a", "b"}

@@ -153,113 +153,13 @@ def test_small_flips_of_a_group_are_held_back_with_what_gives_them_away(
     assert [one["decisions"] for one in groups] == [N, N]
 
 
-def decisions(*said: tuple[str, str, str, int]) -> Json:
-    """Return decisions of a patient each: stage, what the first and the second advise, number."""
-    rows = [one[:3] for one in said for _ in range(one[3])]
-    columns: Json = {"key.patient": [f"p{n}" for n in range(len(rows))]}
-    columns |= {"key.encounter": [""] * len(rows), "key.as_of": ["2024"] * len(rows)}
-    for side, at in (("decision", 1), ("against", 2)):
-        columns |= {f"{side}.outcome": ["recommendation"] * len(rows),
-                    f"{side}.action": [one[at] for one in rows],
-                    f"{side}.stage": [one[0] for one in rows]}  # fmt: skip
-    return columns
-
-
-SPREAD = (("s", "a", "b", 3), ("s", "a", "c", 40), ("s", "b", "a", 60), ("s", "c", "b", 70),
-          ("s", "a", "a", 200), ("s", "b", "b", 300), ("t", "b", "c", 80), ("t", "c", "a", 90),
-          ("t", "c", "c", 400), ("t", "b", "b", 50))  # fmt: skip
-
-
-def test_a_pair_of_few_is_held_back_with_what_gives_it_away() -> None:
-    found = flips(decisions(*SPREAD), smallest=10)
-    told = {(one["from"], one["to"]): one["decisions"] for one in found["whole"]}
-    assert told[("a", "b")] is None
-    for side in (0, 1):
-        for name in "abc":
-            held = [pair for pair in told if pair[side] == name and told[pair] is None]
-            assert len(held) != 1
-    assert len([pair for pair in told if pair[0] == pair[1] and told[pair] is None]) != 1
-    assert any(n is not None for n in told.values())
-    assert found["pairs"] == [one for one in found["whole"] if one["from"] != one["to"]]
-    assert found["flipped"] == 343
-
-
-def test_a_stage_of_few_flips_is_held_back_and_so_is_another() -> None:
-    rows = decisions(("s", "a", "b", 4), ("s", "a", "a", 90), ("t", "a", "b", 50),
-                     ("t", "b", "a", 60), ("t", "b", "b", 80), ("u", "b", "a", 30),
-                     ("u", "a", "a", 99))  # fmt: skip
-    found = {one["group"]: one for one in flips(rows, smallest=10)["stages"]}
-    assert found["s"] == {"group": "s", "decisions": 94, "flipped": None}
-    assert found["u"] == {"group": "u", "decisions": 129, "flipped": None}
-    assert found["t"]["flipped"] == 110
-
-
-def test_a_stage_of_few_is_held_back_whole() -> None:
-    rows = decisions(("s", "a", "b", 2), ("s", "a", "a", 3), ("t", "a", "b", 50),
-                     ("t", "a", "a", 80), ("u", "b", "a", 30), ("u", "a", "a", 99))  # fmt: skip
-    found = {one["group"]: one for one in flips(rows, smallest=10)["stages"]}
-    assert (found["s"]["decisions"], found["s"]["flipped"]) == (None, None)
-    assert [one["decisions"] for one in found.values()].count(None) == 2
-
-
-def test_a_kind_of_flips_does_not_tell_what_a_stage_holds_back() -> None:
-    """Only ``s`` offers no choice, so that this kind counts its flips and no others."""
-    rows = decisions(("s", "a", "b", 40), ("s", "a", "a", 90), ("t", "a", "b", 4),
-                     ("t", "b", "a", 3), ("t", "b", "b", 80), ("u", "b", "a", 60),
-                     ("u", "a", "b", 70), ("u", "a", "a", 99))  # fmt: skip
-    found = flips(rows, smallest=10, choices=(frozenset("tu"), frozenset("tu")))
-    told = {one["group"]: one["flipped"] for one in found["stages"]}
-    assert told["t"] is None
-    assert told["s"] is None
-    assert None in found["kinds"].values()
-    everything = flips(rows, choices=(frozenset("tu"), frozenset("tu")))
-    assert everything["kinds"] == {"other": 137, "silent": 0, "no_choice": 40}
-
-
-def test_a_patient_with_many_flips_is_one() -> None:
-    rows = decisions(*SPREAD[1:])
-    rows["key.patient"][:40] = ["one"] * 40
-    told = {(one["from"], one["to"]): one["decisions"] for one in flips(rows, smallest=10)["whole"]}
-    assert told[("a", "c")] is None
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_no_small_flip_is_worked_out_from_all_that_is_told(seed: int) -> None:
-    """Whoever knows which decisions there can be, and adds and subtracts, does not find one."""
-    random = np.random.default_rng(seed)
-    drawn = [(s, a, b, int(random.choice([0, 0, 0, 0, 3, 6, 30, 60]))) for s in "stu"
-             for a in "abc" for b in "abc"]  # fmt: skip
-    drawn = [one for one in drawn if one[3]]
-    open_ = (frozenset("tu"), frozenset("tu"))
-    found, plain = (flips(decisions(*drawn), smallest=least, choices=open_) for least in (10, 1))
-
-    def places(**wanted: Any) -> list[float]:
-        return [float(all(one[key] == value for key, value in wanted.items()))
-                for one in said]  # fmt: skip
-
-    said = [{"stage": s, "from": a, "to": b, "flips": a != b, "no_choice": a != b and s == "s"}
-            for s, a, b, _ in drawn]  # fmt: skip
-    always = [places(), places(flips=True), *(places(**{side: name}) for side in ("from", "to")
-                                              for name in "abc")]  # fmt: skip
-    told, small = list(always), []
-    for one, real in zip(found["whole"], plain["whole"], strict=True):
-        sums = places(**{"from": one["from"], "to": one["to"]})
-        told += [sums] if one["decisions"] is not None else []
-        small += [sums] if real["decisions"] < 10 else []
-        assert one["decisions"] is None or one["decisions"] >= 10
-    for one, real in zip(found["stages"], plain["stages"], strict=True):
-        flipped = places(stage=one["group"], flips=True)
-        told += [places(stage=one["group"])] if one["decisions"] is not None else []
-        told += [flipped] if one["flipped"] is not None else []
-        small += [flipped] if 0 < real["flipped"] < 10 else []
-    for kind, sums in (("no_choice", places(no_choice=True)),
-                       ("other", places(flips=True, no_choice=False))):  # fmt: skip
-        told += [sums] if found["kinds"][kind] is not None else []
-    for sums in small:
-        known, more = (np.linalg.matrix_rank(np.array([*rows, sums])) - np.linalg.matrix_rank(
-            np.array(rows)) for rows in (always, told))  # fmt: skip
-        assert more or not known
-    assert small
+def test_flips_are_told_by_pair_kind_and_stage_as_their_list_stands_beside(
+    frame: pd.DataFrame,
+) -> None:
+    some, few = told(frame)["flips"], told(frame, smallest_cell=N)["flips"]
+    for name in ("pairs", "whole", "kinds", "stages", "listed"):
+        assert few[name] == some[name]
+    assert sum(one["decisions"] for one in few["pairs"]) == few["flipped"] == len(few["listed"])
 
 
 def row(one: str, other: str, **more: Any) -> Json:
