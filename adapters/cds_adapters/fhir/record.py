@@ -35,6 +35,7 @@ from cds_adapters.fhir.resources import (
 )
 from cds_adapters.fhir.site_map import PLAIN, SiteMap
 from cds_adapters.fhir.troubles import Trouble, concepts_of
+from cds_adapters.fhir.unseen import as_first, is_revised, unseen_events
 from cds_engine.history.event import BEGINNING, Event, Person, Record, SetAside
 from cds_engine.history.select import counts_from
 from cds_engine.vocabulary.time import Instant
@@ -198,9 +199,13 @@ class _Builder:
             if earlier and type(resource) is Observation and earlier.keep(resource, source):
                 continue
             try:
-                self._events += make_events(resource, self.context, source)
+                made = make_events(resource, self.context, source)
             except NotUsedError as unused:
                 self._leave_out_unused(source, resource, unused)
+                continue
+            self._events += made
+            if made and is_revised(made[0]):
+                self._events += unseen_events(resource, made, self.context, source)
 
     def _versions(self) -> tuple[dict[str, PatientResource], dict[str, _Versions]]:
         """Return this patient's resources by source, and all versions where there are several."""
@@ -270,9 +275,13 @@ class _Builder:
 
         ``first`` is the first of several versions of it.
         """
+        if resource is None:
+            return BEGINNING
         events = dated_events(resource, self.context, source)
-        if first is not None and resource is not None:
+        if first is not None:
             events = [self._known_once_stored(event, resource, first) for event in events]
+        if first is None or _version(resource, self.context) == first:
+            events += dated_events(as_first(resource), self.context, source)
         return min(map(counts_from, events), default=BEGINNING)
 
     def _read_versions(self, source: str, versions: Collection[PatientResource]) -> None:
@@ -283,6 +292,8 @@ class _Builder:
         for resource in versions:
             try:
                 events = make_events(resource, self.context, source)
+                if events and events[0].version == first:
+                    self._events += unseen_events(resource, events, self.context, source)
                 made += [self._known_once_stored(event, resource, first) for event in events]
             except NotUsedError as reason:
                 unused.append((resource, reason))

@@ -24,10 +24,15 @@ class Times(dict[str, Time]):
 
 
 class Codes(dict[tuple[str | None, str | None], tuple[str, ...]]):
-    """System and code -> the codes of the event, the site's standard codes included."""
+    """System and code -> the codes of the event, the site's standard codes included.
+
+    Attributes:
+        met: those of the site's local codes that were asked for.
+    """
 
     def __init__(self, mapped: Mapping[str, tuple[str, ...]]) -> None:
         self._mapped = mapped
+        self.met: set[str] = set()
 
     def __missing__(self, key: tuple[str | None, str | None]) -> tuple[str, ...]:
         if len(self) >= FULL:
@@ -42,6 +47,8 @@ class Codes(dict[tuple[str | None, str | None], tuple[str, ...]]):
             return ()
         own = short_code(system or "", code)
         mapped = self._mapped.get(own, ())
+        if mapped:
+            self.met.add(own)
         return (own, *mapped) if system and system.isprintable() else mapped
 
 
