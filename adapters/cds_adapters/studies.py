@@ -1,7 +1,9 @@
 """A study file names its data; here both are read, and it is written down which they were."""
 
 import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -33,10 +35,11 @@ def load_study(path: Path) -> tuple[StudyDocument, pd.DataFrame, Source]:
     study = read_study(path.name, written)
     if isinstance(study.data, WorldData):
         frame, what = _drawn(study.data)
-        digest = _sha(frame.to_csv(index=False).encode())
+        digest, records = _sha(frame.to_csv(index=False).encode()), ""
     else:
         frame, what, digest = _table(study.data, path.parent)
-    return study, frame, Source(what, digest, _sha(written))
+        records = _records_behind(path.parent / study.data.file, digest)
+    return study, frame, Source(what, digest, _sha(written), records)
 
 
 def _drawn(data: WorldData) -> tuple[pd.DataFrame, str]:
@@ -61,6 +64,32 @@ def _table(data: TableData, folder: Path) -> tuple[pd.DataFrame, str, str]:
     except (ValueError, pd.errors.ParserError) as error:
         raise StudyDataError(f"data.file: {path} is no table: {error}") from None
     return frame, f"{data.file}, {len(frame)} rows", _sha(written)
+
+
+def _records_behind(table: Path, digest: str) -> str:
+    """Return the digest of the records that a replay made a table from; empty if it is not known.
+
+    The manifest beside the table tells, if it names this very table among what came out.
+    """
+    try:
+        held = json.loads((table.parent / "manifest.json").read_bytes())
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise StudyDataError(
+            f"{table.parent / 'manifest.json'} cannot be read: {error.strerror}; it says from "
+            "which records the table was made"
+        ) from None
+    except ValueError:
+        return ""  # none of a replay
+    outputs, data = _part(held, "outputs"), _part(held, "data")
+    told = data.get("digest")
+    return told if digest in outputs.values() and isinstance(told, str) else ""
+
+
+def _part(held: Any, name: str) -> dict[str, Any]:
+    part = held.get(name) if isinstance(held, dict) else None
+    return part if isinstance(part, dict) else {}
 
 
 def _sha(written: bytes) -> str:

@@ -61,6 +61,9 @@ class ActionOverlap:
 
     def problem(self) -> str:
         """Say in words why it is poor; empty where it is not."""
+        if not self.could:
+            return (f"stage {self.stage}, {self.action}: nobody had a choice of which it was one, "
+                    "so that there is nothing to compare")  # fmt: skip
         said = []
         if self.rare > MANY:
             said.append(f"{self.rare:.0%} of the {self.could} who could have it had a chance below "

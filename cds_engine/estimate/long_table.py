@@ -10,6 +10,7 @@ from cds_engine.errors import Fault, TrajectoriesError
 from cds_engine.estimate.column_roles import counted_twice, not_before
 from cds_engine.estimate.near_names import did_you_mean
 from cds_engine.estimate.stage import HistorySpec
+from cds_engine.estimate.study import STAGE
 
 
 class Widened(NamedTuple):
@@ -47,8 +48,7 @@ def widened(
     ]
     faults = [
         Fault(f"{at}.{name}" if at else name,
-              "the long table has no such column; name the one that it has"
-              + did_you_mean(name, frame.columns))
+              _lacks(stage, at, name, rewards) + did_you_mean(name, frame.columns))
         for at, name in wanted + rewards if name not in frame
     ]  # fmt: skip
     faults += counted_twice(specs, outcome, long=True)
@@ -81,6 +81,19 @@ def widened(
             wide[f"{spec.reward}@{spec.stage}"] = gained.mask(absent, 0.0)
         renamed.append(_renamed(spec, set(known), action))
     return Widened(wide.reset_index(), renamed, present)
+
+
+def _lacks(stage: str, at: str, name: str, rewards: Sequence[tuple[str, str]]) -> str:
+    """Say that a table has no such column; of a replay's table, how it comes to have one."""
+    if stage != STAGE:
+        return "the long table has no such column; name the one that it has"
+    if not at or (at, name) in rewards:
+        return "the table of decisions has no such column; name the one that it has"
+    return (
+        "the table of decisions has no such column, as the rule bundle that it was made with "
+        "declares no variable of this name; declare it there and run cohort again, or name a "
+        "column that it has"
+    )
 
 
 _AT = "place of the stage"

@@ -27,11 +27,13 @@ class Source:
         what: in words, such as a file's name or a world with its seed.
         data_digest: SHA-256 of the table.
         study_digest: SHA-256 of the study file.
+        records: digest of the records that the table was made from; empty where it is not known.
     """
 
     what: str
     data_digest: str
     study_digest: str
+    records: str = ""
 
 
 def evidence_of(
@@ -70,12 +72,15 @@ def evidence_of(
         "paths": [_line(row) for row in trajectories.layout().to_dict("records")],
         "assumptions": [entry.document() for entry in entries],
         "method": {**study.method.model_dump(), "words": method, "seed": study.seed},
-        "data": {"what": source.what, "digest": source.data_digest, "rows": len(trajectories)},
+        "data": {
+            "what": source.what, "digest": source.data_digest, "rows": len(trajectories),
+            **({"records": source.records} if source.records else {}),
+        },
         "study_digest": source.study_digest,
         "code_version": cds_engine.__version__,
         "semantics_version": cds_engine.SEMANTICS_VERSION,
         "notes": list(notes),
-    }
+    }  # fmt: skip
 
 
 def value_document(value: ValueEstimate) -> Document:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -15,7 +15,6 @@ from cds_engine.estimate.bootstrap import Bootstrap, bootstrap
 from cds_engine.estimate.columns import Floats
 from cds_engine.estimate.comparison import ValueTable, value_table
 from cds_engine.estimate.distil import Distilled, distil
-from cds_engine.estimate.doubly_robust import IN_SAMPLE
 from cds_engine.estimate.export.bundle import Exported, Form, to_bundle
 from cds_engine.estimate.export.data import study_trajectories
 from cds_engine.estimate.export.learned import linear_form
@@ -29,6 +28,7 @@ from cds_engine.estimate.trajectories import Trajectories
 from cds_engine.fit.evidence import Source, evidence_of
 from cds_engine.fit.fixed import fixed_rules
 from cds_engine.fit.learners import LINEAR, learner_for, reference_of
+from cds_engine.fit.marks import marked
 from cds_engine.fit.readme import readme_of
 
 Progress = Callable[[str, int, int], None]
@@ -202,9 +202,7 @@ def _values(study: StudyDocument, trajectories: Trajectories, rules: Rules) -> V
             random_state=study.seed,
             level=method.level,
         )
-    rows = [replace(row, value=replace(row.value, notes=(*row.value.notes, IN_SAMPLE)))
-            if row.value.label == SERVED else row for row in found.rows]  # fmt: skip
-    return replace(found, rows=tuple(rows))
+    return marked(found, in_sample=[SERVED])
 
 
 def _sensitivity(

@@ -112,7 +112,7 @@ class OutcomeFinder:
         self.variable = bundle.variables.get(aim.outcome)
         self.settings = settings
         self._bundle = bundle
-        inputs = _inputs(bundle, self.name)
+        inputs = inputs_of(bundle, self.name)
         self._measures = {n: v for n, v in inputs.items() if v.source == "observation"}
         others = {n: v for n, v in inputs.items() if v.source != "observation"}
         self._taker = HistoryTaker(others, bundle.actions)
@@ -295,7 +295,7 @@ def _of(finding: Finding, at: Instant) -> Measured:
     return Measured(finding.value, KNOWN, at)
 
 
-def _inputs(bundle: RuleBundle, name: str) -> dict[str, Variable]:
+def inputs_of(bundle: RuleBundle, name: str) -> dict[str, Variable]:
     """Return the variables read from records that a variable rests on; itself if it is one."""
     reads = {derived.name: derived.reads for derived in bundle.derived}
     layer, found = {name}, set[str]()

@@ -16,6 +16,7 @@ from cds_engine.replay.at_once.outcome import outcomes_at_once
 from cds_engine.replay.at_once.points import points_at_once
 from cds_engine.replay.at_once.rows import picked, rows_of
 from cds_engine.replay.at_once.taken import taken_at_once
+from cds_engine.replay.between import begun_between
 from cds_engine.replay.engine import Asked, Decided, HistoryEngine, ScalarEngine
 from cds_engine.replay.in_force import in_force
 from cds_engine.replay.outcome import OutcomeFinder
@@ -151,8 +152,10 @@ class _Shard:
         rows = replace(self.rows, asked=self.asked[number])
         told, which = taken_at_once(finder, rows, self.events, decided.stage)
         states = picked([taken.state for taken in told], which)
-        for state, count in Counter(states).items() if number == 0 else ():
-            self.counts[f"action {state}"] += count
+        if number == 0:
+            for state, count in Counter(states).items():
+                self.counts[f"action {state}"] += count
+            self.counts += begun_between(finder, rows, self.events)
         return {
             f"{prefix}.action": Column("text", picked([t.action for t in told], which)),
             f"{prefix}.state": Column("text", states),

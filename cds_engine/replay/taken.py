@@ -142,7 +142,7 @@ class TakenFinder:
         sources: dict[str, set[str]] = {}
         open_: set[str] = set()
         for act in acts:
-            here = act.start <= end and (act.at > point.as_of or _is_own(point, act))
+            here = act.start <= end and (act.at > point.as_of or is_own(point, act))
             if here and act.event.status == "unknown":
                 open_ |= act.shown
             elif here:
@@ -184,7 +184,7 @@ class TakenFinder:
         return Taken("unchanged", still[0]) if len(still) == 1 else Taken("none")
 
 
-def _is_own(point: Point, act: Act) -> bool:
+def is_own(point: Point, act: Act) -> bool:
     """Say whether an encounter wrote something: by the decision or, as it says itself, later."""
     if act.event.source in point.withheld:
         return True

@@ -6,16 +6,22 @@ are microseconds since 1970 UTC. The times of an event are a first and a last in
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from math import isfinite, isnan
 from pathlib import Path
 from typing import IO, Any, cast, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import Struct
+from pyarrow import types
 
 from cds_adapters.bulk.sources import BulkError
-from cds_engine.history.event import Event, EventKind, Person, Time
+from cds_engine.history.event import BEGINNING, Event, EventKind, Person, Time
+from cds_engine.history.gaps import EVERYTHING, code_gap, kind_gap
+from cds_engine.history.select import counts_from
 from cds_engine.replay.points import Patient
-from cds_engine.vocabulary.time import Precision
+from cds_engine.vocabulary.time import DAY, Instant, Precision, instant
 from cds_engine.vocabulary.units import StatedUnit
 from cds_engine.vocabulary.value import Span
 
@@ -63,10 +69,30 @@ PERSONS = pa.schema(
 )
 """The columns of ``persons.parquet``."""
 
-_NEEDED = ("patient", "kind", "codes", "recorded", "source")
+NEEDED = ("patient", "kind", "codes", "recorded", "source")
+"""Columns without which there are no events; persons need the first."""
+
 _KINDS = frozenset(get_args(EventKind))
 _PRECISIONS = frozenset(get_args(Precision))
 _ROWS = 65_536
+_END = instant(datetime.max.replace(tzinfo=UTC))
+
+LONG: int = 3653 * DAY
+"""What was recorded so long before it was, was hardly recorded then: ten years."""
+
+
+class Lost(Struct, frozen=True, gc=False, array_like=True):
+    """What a record lacks because a row of it cannot be used.
+
+    Attributes:
+        keys: its gaps, as ``cds_engine.history.gaps`` has them.
+        words: why.
+        since: the first instant at which the row could have counted.
+    """
+
+    keys: tuple[str, ...]
+    words: str
+    since: Instant
 
 
 def write_event_files(folder: Path, patients: Iterable[Patient]) -> None:
@@ -90,13 +116,14 @@ def read_event_rows(stream: IO[bytes], name: str) -> Iterator[tuple[int, Mapping
     """Yield the rows of a Parquet file, counted from 1; raises BulkError if it is none."""
     try:
         file = pq.ParquetFile(stream)
-        needed = _NEEDED if "kind" in file.schema_arrow.names else ("patient",)
+        needed = NEEDED if "kind" in file.schema_arrow.names else ("patient",)
         lacking = [column for column in needed if column not in file.schema_arrow.names]
         if lacking:
             raise BulkError(
                 f"{name} has no column {', '.join(lacking)}; events have "
                 f"{', '.join(EVENTS.names)} and persons {', '.join(PERSONS.names)}"
             )
+        _refuse_types(file.schema_arrow, name)
         number = 0
         for batch in file.iter_batches(_ROWS):
             for row in batch.to_pylist():
@@ -104,6 +131,69 @@ def read_event_rows(stream: IO[bytes], name: str) -> Iterator[tuple[int, Mapping
                 yield number, row
     except (pa.ArrowInvalid, OSError) as fault:
         raise BulkError(f"{name} is no Parquet file that can be read ({fault})") from fault
+
+
+def _refuse_types(found: pa.Schema, name: str) -> None:
+    """Refuse columns of other types; what is no number of microseconds would be read as one."""
+    for field in EVENTS if "kind" in found.names else PERSONS:
+        if field.name in found.names and not _is_like(found.field(field.name).type, field.type):
+            raise BulkError(
+                f"{name}: its column {field.name} is {found.field(field.name).type}, and is to be "
+                f"{field.type}; write it as that (instants are microseconds since 1970 UTC)"
+            )
+
+
+def _is_like(found: Any, wanted: Any) -> bool:
+    """Say whether values of a type are read as those of another."""
+    if types.is_dictionary(found):
+        return _is_like(found.value_type, wanted)
+    if types.is_null(found):
+        return True
+    if types.is_struct(wanted):
+        names = [one.name for one in found] if types.is_struct(found) else []
+        return all(n.name in names and _is_like(found.field(n.name).type, n.type) for n in wanted)
+    if types.is_list(wanted):
+        listed = types.is_list(found) or types.is_large_list(found)
+        return listed and _is_like(found.value_type, wanted.value_type)
+    if types.is_string(wanted):
+        return types.is_string(found) or types.is_large_string(found)
+    if types.is_floating(wanted):
+        return types.is_floating(found) or types.is_integer(found)
+    return types.is_integer(found) if types.is_integer(wanted) else bool(found == wanted)
+
+
+def lost_with(row: Mapping[str, Any], reason: str) -> Lost:
+    """Return what the record of a row's patient lacks where the row cannot be used.
+
+    Args:
+        row: of events or of persons.
+        reason: why it cannot be.
+    """
+    if "kind" not in row:
+        return Lost((kind_gap("patient"),), f"the person's row was set aside: {reason}", BEGINNING)
+    kind, codes = row["kind"], row["codes"] or ()
+    if kind not in _KINDS:
+        keys: tuple[str, ...] = (EVERYTHING,)
+    elif codes and all(codes):
+        keys = tuple(code_gap(code, kind) for code in codes)
+    else:
+        keys = (kind_gap(kind),)
+    return Lost(keys, f"{row['source'] or 'an event'} was set aside: {reason}", _since(row))
+
+
+def _since(row: Mapping[str, Any]) -> Instant:
+    try:
+        recorded, time = _instant(row["recorded"]), _time(row.get("time"))
+    except ValueError:
+        return BEGINNING
+    if recorded is None or row["kind"] not in _KINDS:
+        return BEGINNING
+    return counts_from(Event(row["kind"], (), time, recorded, ""))
+
+
+def is_long_before(event: Event) -> bool:
+    """Say whether an event was recorded long before it was, as seconds for microseconds look."""
+    return event.time is not None and event.recorded < event.time.start - LONG
 
 
 def event_of(row: Mapping[str, Any]) -> Event:
@@ -115,33 +205,45 @@ def event_of(row: Mapping[str, Any]) -> Event:
     kind = row["kind"]
     if kind not in _KINDS:
         raise ValueError("its kind is none; see the columns of events.parquet")
-    if row["recorded"] is None:
+    recorded = _instant(row["recorded"])
+    if recorded is None:
         raise ValueError("it has no `recorded`, so that nobody knows when it was known")
     if not row["patient"]:
         raise ValueError("it names no patient")
     if not row["source"]:
         raise ValueError("it has no `source`, so that its versions cannot be told apart")
-    unit = row.get("unit")
+    codes = tuple(row["codes"] or ())
+    if not all(codes):
+        raise ValueError("one of its `codes` is empty")
+    days = row.get("days")
+    if days is not None and not isfinite(days):
+        raise ValueError(f"its `days` {_NO_NUMBER}")
     return Event(
         kind=cast("EventKind", kind),
-        codes=tuple(row["codes"] or ()),
+        codes=codes,
         time=_time(row.get("time")),
-        recorded=row["recorded"],
+        recorded=recorded,
         source=row["source"],
         version=(row.get("version") or 0, row.get("version_stored") or ""),
         status=row.get("status") or "",
         value=_value(row),
-        unit=StatedUnit(*(unit[n] or "" for n, _ in _UNIT)) if unit else None,
+        unit=_unit(row.get("unit")),
         problem=row.get("problem") or "",
         until=_time(row.get("until")),
         ended=bool(row.get("ended")),
         doubt=bool(row.get("doubt")),
-        days=row.get("days"),
+        days=days,
     )
 
 
 def person_of(row: Mapping[str, Any]) -> Person:
-    """Return the person of one row."""
+    """Return the person of one row.
+
+    Raises:
+        ValueError: says what is wrong with it, without its values.
+    """
+    if not row["patient"]:
+        raise ValueError("it names no patient")
     died = _time(row.get("died"))
     return Person(
         row["patient"],
@@ -149,27 +251,61 @@ def person_of(row: Mapping[str, Any]) -> Person:
         row.get("sex"),
         died,
         bool(row.get("deceased")) or died is not None,
-        row.get("death_known"),
+        _instant(row.get("death_known")),
     )
 
 
 def _value(row: Mapping[str, Any]) -> float | Span | str | bool | None:
-    given = [row[n] for n in ("number", "span", "coded", "truth") if row.get(n) is not None]
-    if len(given) > 1:
+    given = [row[n] for n in ("number", "coded", "truth") if row.get(n) is not None]
+    span = _span(row.get("span"))
+    if len(given) + (span is not None) > 1:
         raise ValueError("it has more than one of number, span, coded and truth")
     if not given:
+        return span
+    value = cast("float | str | bool", given[0])
+    if isinstance(value, bool | str):
+        return value
+    if not isfinite(value):
+        raise ValueError(f"its `number` {_NO_NUMBER}")
+    return float(value)
+
+
+_NO_NUMBER = "is NaN or an infinity; leave it empty (null) where there is none"
+
+
+def _span(stated: Mapping[str, Any] | None) -> Span | None:
+    """Return a span; a bound that is left out is none."""
+    if stated is None:
         return None
-    value = given[0]
-    return Span(**value) if isinstance(value, dict) else cast("float | str | bool", value)
+    given = {n: stated[n] for n, _ in _SPAN if stated[n] is not None}
+    if given.keys().isdisjoint(("low", "high")):
+        return None
+    span = Span(**given)
+    if isnan(span.low) or isnan(span.high) or span.low > span.high:
+        raise ValueError("its `span` has a bound that is NaN, or ends before it starts")
+    return span
+
+
+def _unit(stated: Mapping[str, Any] | None) -> StatedUnit | None:
+    if stated is None or all(stated[n] is None for n, _ in _UNIT):
+        return None
+    return StatedUnit(*(stated[n] or "" for n, _ in _UNIT))
+
+
+def _instant(stated: Any) -> Instant | None:
+    if stated is not None and not BEGINNING <= stated <= _END:
+        raise ValueError("an instant of it lies before the year 1 or after the year 9999")
+    return cast("Instant | None", stated)
 
 
 def _time(stated: Mapping[str, Any] | None) -> Time | None:
     if stated is None or stated["start"] is None:
         return None
+    start, end = _instant(stated["start"]), _instant(stated["end"])
     precision = stated["precision"] or "instant"
-    if precision not in _PRECISIONS or stated["end"] is None or stated["end"] < stated["start"]:
+    if precision not in _PRECISIONS or start is None or end is None or end < start:
         raise ValueError("a time of it has no end, ends before it starts, or has no precision")
-    return Time(stated["start"], stated["end"], cast("Precision", precision))
+    return Time(start, end, cast("Precision", precision))
 
 
 def _event_row(patient: str, event: Event, encounter: str | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import cds_engine
 from cds_adapters.bulk.parquet import digest_of_file
-from cds_adapters.bulk.place import MANIFEST
+from cds_adapters.bulk.place import ANSWERS, MANIFEST
 from cds_adapters.bulk.sources import BulkError
 from cds_engine.bundle.model import RuleBundle
 
@@ -31,6 +31,7 @@ def finished_manifest(out: Path, rules: Sequence[RuleBundle]) -> dict[str, Any]:
         bundles = [(f"{one['regime']}@{one['version']}", one["digest"]) for one in held["bundles"]]
         engine = f"{held['cds_engine']} (semantics {held['semantics']})"
         digests = {name: held["outputs"][name] for name in READ}
+        digests |= {name: one for name, one in held["outputs"].items() if name not in ANSWERS}
     except (KeyError, TypeError):
         raise _none_of_a_replay(out) from None
     _refuse_other_versions(out, bundles, rules)

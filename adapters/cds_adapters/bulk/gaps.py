@@ -2,7 +2,8 @@
 
 Bulk Data writes one kind of file for each type of resource. A type without a file may have been
 left out of the export, so that its variables are ``incomplete``. Only who made the export can say
-that it was complete and no patient had any.
+that it was complete and no patient had any. The same holds for the kinds of events in event files:
+each stands for the types of resources that such events are made of.
 """
 
 import re
@@ -11,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from cds_adapters.bulk.listed import manifests, shortcomings
+from cds_adapters.bulk.listed import is_said_empty, manifests, said_empty, shortcomings
 from cds_adapters.bulk.scanned import Scanned
 from cds_adapters.bulk.sources import DataFile, Export
 from cds_adapters.bulk.wanted import KIND_OF_TYPE, Wanted
+from cds_adapters.bulk.words import by
 from cds_adapters.fhir.r4_types import UNUSED_TYPES
 from cds_adapters.fhir.resources import USED_TYPES
 from cds_engine.bundle.model import RuleBundle
@@ -31,6 +33,9 @@ _DRUGS = (
 )
 _DEEDS = ("Procedure", "ServiceRequest", "CarePlan")
 _DRUG_SYSTEMS = ("rxnorm", "ndc", "atc", "cvx")
+ACCEPTED = " (accepted: what it may have held is taken as not there; values may be wrong)"
+"""What follows where a file that ends too early, or is not there, was accepted as it is."""
+
 _TYPES: Mapping[str, tuple[str, ...]] = {
     "patient.age": ("Patient",),
     "patient.sex": ("Patient",),
@@ -65,9 +70,9 @@ class ExportManifest:
     """What the manifest of a Bulk Data export says about it.
 
     Attributes:
-        at: when the export was taken, as it stands; empty if there is no manifest.
+        at: when the export was taken, as it stands; empty if nothing that can be read says it.
         complete: types that were asked for, and of which there is none; None if it does not say
-            which types were asked for, which means all.
+            which types were asked for, which means all. Nothing where a list of files is damaged.
     """
 
     at: str = ""
@@ -76,9 +81,11 @@ class ExportManifest:
 
 def read_manifest(export: Export) -> ExportManifest:
     """Read ``manifest.json`` of a Bulk Data export; one that is none says nothing."""
-    for _, found in manifests(export):
-        return ExportManifest(found["transactionTime"], _asked_for(found))
-    return ExportManifest()
+    found = list(manifests(export))
+    at = next((one.at for one in found if one.at), "")
+    if not found or not all(one.lists for one in found):
+        return ExportManifest(at)
+    return ExportManifest(at, _asked_for(found[0].body))
 
 
 def _asked_for(manifest: Mapping[str, Any]) -> frozenset[str] | None:
@@ -110,7 +117,7 @@ def lacking(
     """
     gaps: dict[str, str] = {}
     warnings: list[str] = []
-    if export.of("ndjson"):
+    if export.of("ndjson", "events", "persons"):
         held = _held(export, scans) | set(complete)
         stated = read_manifest(export).complete
         short = list(shortcomings(export, scans, Wanted(bundles).types()))
@@ -122,22 +129,25 @@ def lacking(
             words = _holds_no(types)
             gaps |= dict.fromkeys(needed, words)
             if {one.kind for one in short}.isdisjoint(types):
+                kinds = _as_events(export, types)
                 warnings.append(
-                    f"{words}: {', '.join(names)} incomplete for every patient; export it, or say "
-                    f"--complete {types[0]} if the export is complete and no patient has any"
+                    f"{words}{kinds}: {', '.join(names)} incomplete for every patient; export it, "
+                    f"or say --complete {types[0]} if the export is complete and no patient has any"
                 )
         for one in short:
             accepted = bool(one.kind) and accept_cut
-            warnings.append(one.words + (" (accepted)" if accepted else ""))
+            warnings.append(one.gap + ACCEPTED if accepted else one.words)
             if one.kind in KIND_OF_TYPE and not accepted:
                 gaps.setdefault(kind_gap(KIND_OF_TYPE[one.kind]), one.gap)
+    warnings += [words for one in manifests(export) for words in one.faults]
+    warnings += _of_empty_files(export, Wanted(bundles).types())
     absent = _absent(export, scans, bundles)
     if "Patient" not in _counted(export, scans):
         warnings.append(_no_patient(absent))
     for file, scan in zip(export.files, scans, strict=True):
         if scan.cut:
-            words, keys = _cut(file, scan)
-            warnings.append(words + ("" if not accept_cut else " (accepted)"))
+            words, cure, keys = _cut(file, scan)
+            warnings.append(words + (ACCEPTED if accept_cut else cure))
             gaps |= {} if accept_cut else dict.fromkeys(keys, f"{file.name} is cut: {scan.short}")
     return Lacking(dict(sorted(gaps.items())), tuple(warnings), absent)
 
@@ -147,6 +157,31 @@ _PATIENT = ("Patient",)
 
 def _holds_no(types: Sequence[str]) -> str:
     return f"the export holds no {' and no '.join(types)}"
+
+
+def _as_events(export: Export, types: Sequence[str]) -> str:
+    """Return the kinds of events that would stand for some types, where there are event files."""
+    kinds = _kinds_of(types)
+    words = f"of the {by(len(kinds), 'kind', 'kinds')} {', '.join(kinds)}"
+    return f" (no event {words})" if export.of("events", "persons") else ""
+
+
+def _of_empty_files(export: Export, types: Collection[str]) -> Iterator[str]:
+    """Yield which files have 0 bytes, though nothing says that there is none of their type.
+
+    Packed ones are cut, see ``cds_adapters.bulk.streams``.
+    """
+    expected = said_empty(export)
+    for file in export.of("ndjson"):
+        named = _named_in(file.name)
+        of_use = not named or not {*types, "Patient", "Medication"}.isdisjoint(named)
+        if file.size or file.packing or not of_use or is_said_empty(file, expected):
+            continue
+        about = " or ".join(named) or "resource of its type"
+        yield (
+            f"{file.name} is empty, and nobody is taken to have any {about} that is in no other "
+            "file; if the export should hold some, fetch it again"
+        )
 
 
 def _counted(export: Export, scans: Sequence[Scanned]) -> set[str]:
@@ -184,8 +219,9 @@ def _no_patient(absent: Mapping[str, str]) -> str:
 
 def _held(export: Export, scans: Sequence[Scanned]) -> set[str]:
     """Return the types that there are, or that a file is named after, though it is empty."""
-    held = {kind for scan in scans for kind, count in scan.types.items() if count}
-    return held | {kind for file in export.files for kind in _named_in(file.name)}
+    return _counted(export, scans) | {
+        kind for file in export.files for kind in _named_in(file.name)
+    }
 
 
 def _named_in(name: str) -> tuple[str, ...]:
@@ -242,20 +278,29 @@ def _needed_to_see(actions: Mapping[str, Action]) -> Iterator[tuple[tuple[str, .
             yield group, [code_gap(code, kind) for kind in _kinds_of(group) for code in some]
 
 
+def shown_by(action: Action) -> tuple[str, ...]:
+    """Return the types of resources by which an action is recognised."""
+    ordered = action.order is not None and action.order.resource == _DRUGS[0]
+    drugs = _DRUGS if ordered and action.seen_as else ()
+    seen = (name for types, _ in _needed_to_see({"": action}) for name in types)
+    return tuple(dict.fromkeys((*drugs, *seen)))
+
+
 def _kinds_of(types: Sequence[str]) -> list[EventKind]:
     return sorted({KIND_OF_TYPE[one] for one in types})
 
 
-def _cut(file: DataFile, scan: Scanned) -> tuple[str, list[str]]:
-    """Return the words on a file that ends too early, and the gaps that it leaves."""
+def _cut(file: DataFile, scan: Scanned) -> tuple[str, str, list[str]]:
+    """Return the words on a file that ends too early, the harm and cure, and the gaps it leaves."""
     types = {kind for kind, count in scan.types.items() if count} | {*_named_in(file.name)}
     known = sorted(KIND_OF_TYPE[kind] for kind in types if kind in KIND_OF_TYPE)
     # a Medication or Patient that is not there leaves a gap of its own in each record
     only_others = types and types <= {"Patient", "Medication"} | set(UNUSED_TYPES)
     keys = [kind_gap(kind) for kind in known] or ([] if only_others else [EVERYTHING])
     about = ", ".join(sorted(types)) or "anything"
-    words = (
-        f"{file.name} is cut: {scan.short}. What came after is not there, so {about} is incomplete "
-        "for every patient; fetch the file again, or say --accept-cut to go on without it"
+    words = f"{file.name} is cut: {scan.short}. What came after is not there"
+    cure = (
+        f", so {about} is incomplete for every patient; fetch the file again, or say --accept-cut "
+        "to go on without it"
     )
-    return words, keys
+    return words, cure, keys

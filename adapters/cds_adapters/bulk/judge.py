@@ -4,7 +4,7 @@ A judge lives as long as one file is being scanned.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cds_adapters.bulk.labels import Concept, Label
 from cds_adapters.bulk.wanted import KIND_OF_TYPE, Relevant, Wanted
@@ -34,23 +34,46 @@ class Judged:
     Attributes:
         counts: whether they can matter; None where more than the codes must be looked at.
         met: how many were passed over.
+        met_apart: how many more were, and counted as of their type by whoever passed them over.
         codes: the codes, for the count of those that no bundle reads.
+        elsewhere: whether nothing is read of the systems of these codes.
     """
 
-    __slots__ = ("codes", "counts", "kind", "met")
+    __slots__ = ("codes", "counts", "elsewhere", "kind", "met", "met_apart")
 
-    def __init__(self, kind: str, counts: bool | None, codes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        kind: str,
+        counts: bool | None,
+        codes: tuple[str, ...] = (),
+        *,
+        elsewhere: bool = False,
+    ) -> None:
         self.kind = kind
         self.counts = counts
         self.codes = codes
-        self.met = 0
+        self.elsewhere = elsewhere
+        self.met = self.met_apart = 0
 
 
 class Judge:
-    """Judges resources by their type and codes."""
+    """Judges resources by their type and codes.
+
+    Attributes:
+        unread: type -> how many resources have codes, none of which counts.
+        elsewhere: type -> how many of these have no code of a system that anything is read of.
+    """
 
     def __init__(self, wanted: Wanted, site: SiteMap) -> None:
         self._types = wanted.types()
+        self._site = site
+        self._systems = {
+            kind: frozenset(systems_of(codes, site))
+            for kind in _BY_CODE
+            if (codes := wanted.codes.get(KIND_OF_TYPE[kind], frozenset())) is not None
+        }
+        self.unread: Counter[str] = Counter()
+        self.elsewhere: Counter[str] = Counter()
         self._tables = {
             kind: Relevant(codes, site)
             for kind in _BY_CODE
@@ -80,6 +103,10 @@ class Judge:
         self._settle()
         return self._earlier
 
+    def mapped(self) -> list[str]:
+        """Return the local codes of the site that were met among what was judged."""
+        return sorted(self._site.event_codes.met)
+
     def passed_over(self) -> Counter[str]:
         """Return type -> how many resources were passed over."""
         self._settle()
@@ -88,10 +115,15 @@ class Judge:
     def _settle(self) -> None:
         for judged in self._judged.values():
             self._types_earlier[judged.kind] += judged.met
+            count = judged.met + judged.met_apart
+            if not judged.codes or not count:
+                continue
+            self.unread[judged.kind] += count
+            if judged.elsewhere:
+                self.elsewhere[judged.kind] += count
             for code in judged.codes:
-                self._earlier[f"{judged.kind} {code}"] += judged.met
+                self._earlier[f"{judged.kind} {code}"] += count
         self._judged.clear()
-        self._earlier += Counter()  # drops what was never met
 
     def _new(self, label: Label) -> Judged:
         kind = label.resource_type or ""
@@ -105,7 +137,26 @@ class Judge:
         concepts = list(_concepts(kind, label))
         # what it is about being unclear, it may be anything
         counts = any(_told(table, concept) is not False for concept in concepts)
-        return Judged(kind, counts, () if counts else tuple(_codes(concepts)))
+        codes = () if counts else tuple(_codes(concepts))
+        elsewhere = self._systems[kind].isdisjoint(map(system_of, codes))
+        return Judged(kind, counts, codes, elsewhere=elsewhere)
+
+
+def system_of(code: str) -> str:
+    """Return the system of a code as it is written short."""
+    return code.rpartition("|")[0]
+
+
+def systems_of(codes: Iterable[str], site: SiteMap) -> Iterator[str]:
+    """Yield the systems of codes that count, those included that the site maps to one of them.
+
+    Who mapped some codes of a system has seen it, and left the others out as others.
+    """
+    counted = frozenset(codes)
+    yield from map(system_of, counted)
+    for local, standard in site.codes.items():
+        if not counted.isdisjoint(standard):
+            yield system_of(local)
 
 
 def _concepts(kind: str, label: Label) -> Iterator[Concept | None]:

@@ -8,13 +8,16 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import unquote, urlsplit
 
 from cds_adapters.bulk.scanned import Scanned
-from cds_adapters.bulk.sources import PACKINGS, DataFile, Export, open_file
+from cds_adapters.bulk.sources import PACKINGS, DataFile, Export
+from cds_adapters.bulk.streams import FileStream
 from cds_adapters.bulk.wanted import KIND_OF_TYPE
 from cds_adapters.bulk.words import by, count_of
+from cds_adapters.fhir.errors import NotUsedError
+from cds_adapters.fhir.times import read_instant
 
 _LISTS = {"output": "", "error": "OperationOutcome", "deleted": "Bundle"}
 """Name of a list in a manifest -> what its files hold, where they do not say so themselves."""
@@ -55,29 +58,110 @@ class Short:
     words: str
 
 
-def manifests(export: Export) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every ``manifest.json`` of a Bulk Data export, with its folder; others say nothing."""
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One ``manifest.json`` beside the files of a Bulk Data export.
+
+    Attributes:
+        folder: where it is, inside the export.
+        body: what it says; empty if it cannot be read.
+        at: when the export was taken, as it stands; empty if that cannot be read.
+        lists: whether its lists of files can be read.
+        faults: what is wrong with it and what is lost by that, in words with the cure.
+    """
+
+    folder: str
+    body: Mapping[str, Any]
+    at: str
+    lists: bool
+    faults: tuple[str, ...]
+
+
+def manifests(export: Export) -> Iterator[Manifest]:
+    """Yield every ``manifest.json`` of a Bulk Data export; those of something else are not."""
     for file in export.of("manifest"):
-        with open_file(export.address, file) as stream:
-            try:
-                found: Any = json.load(stream)
-            except ValueError:
-                continue
-        if isinstance(found, dict) and isinstance(found.get("transactionTime"), str):
-            yield file.name.rpartition("/")[0], found
+        folder = file.name.rpartition("/")[0]
+        stream = FileStream(export.address, file)
+        try:
+            body: Any = json.loads(stream.body())
+        except (ValueError, RecursionError) as fault:
+            cut = f"it is cut: {stream.cut}" if stream.cut else f"it is no JSON: {fault}"
+            words = (
+                f"{file.name} cannot be read ({cut}), so that which files the export has, which "
+                "types were asked for and when it was taken are not known; fetch it again"
+            )
+            yield Manifest(folder, {}, "", lists=False, faults=(words,))
+            continue
+        if isinstance(body, dict) and not body.keys().isdisjoint(("transactionTime", "output")):
+            yield _manifest_of(file, folder, body)
 
 
-def listed_in(folder: str, manifest: Mapping[str, Any]) -> Iterator[Listed]:
+def _manifest_of(file: DataFile, folder: str, body: Mapping[str, Any]) -> Manifest:
+    of_lists = tuple(_faults_of_lists(file.name, body))
+    at = body.get("transactionTime")
+    if _is_instant(at):
+        return Manifest(folder, body, at, not of_lists, of_lists)
+    words = (
+        f"{file.name} has no transactionTime that is an instant with an offset, so that when "
+        "the export was taken is not known; fetch it again, or say --data-until"
+    )
+    return Manifest(folder, body, "", not of_lists, (words, *of_lists))
+
+
+def _faults_of_lists(name: str, body: Mapping[str, Any]) -> Iterator[str]:
+    for part in _LISTS:
+        entries = body.get(part, None if part == "output" else [])
+        if not isinstance(entries, list):
+            what = f"has no list `{part}` of files"
+        elif unclear := _unclear(entries):
+            what = f"has {count_of(len(unclear), 'entry', 'entries')} in `{part}` without a url"
+        else:
+            continue
+        yield f"{name} {what}, so that it is not known whether a file is lacking; fetch it again"
+
+
+def _is_instant(stated: Any) -> TypeGuard[str]:
+    if not isinstance(stated, str):
+        return False
+    try:
+        read_instant(stated)
+    except NotUsedError:
+        return False
+    return True
+
+
+def _unclear(entries: Sequence[Any]) -> list[Any]:
+    """Return the entries of a list of files that name none."""
+    return [one for one in entries if not isinstance(one, dict) or not _is_text(one.get("url"))]
+
+
+def _is_text(stated: Any) -> bool:
+    return isinstance(stated, str) and bool(stated)
+
+
+def listed_in(manifest: Manifest) -> Iterator[Listed]:
     """Yield the files that a manifest lists."""
+    folder = manifest.folder
     for part, kind in _LISTS.items():
-        entries = manifest.get(part)
+        entries = manifest.body.get(part)
         for one in entries if isinstance(entries, list) else ():
-            if not isinstance(one, dict) or not isinstance(one.get("url"), str):
-                continue
+            if _unclear([one]):
+                continue  # see ``Manifest.faults``
             name = PurePosixPath(unquote(urlsplit(one["url"]).path)).name
             count = one.get("count")
             stated = count if isinstance(count, int) and not isinstance(count, bool) else None
             yield Listed(folder, part, name, kind or str(one.get("type", "")), stated)
+
+
+def said_empty(export: Export) -> frozenset[str]:
+    """Return the names, without endings, of the files of which a manifest says that they are."""
+    listed = (one for manifest in manifests(export) for one in listed_in(manifest))
+    return frozenset(_plain(one.name) for one in listed if one.count == 0)
+
+
+def is_said_empty(file: DataFile, names: Collection[str]) -> bool:
+    """Say whether a file is among those; see ``said_empty``."""
+    return _plain(file.name) in names
 
 
 def shortcomings(
@@ -96,8 +180,8 @@ def shortcomings(
         for file, scan in zip(export.files, scans, strict=True)
         if file.kind == "ndjson"
     ]
-    for folder, manifest in manifests(export):
-        listed = list(listed_in(folder, manifest))
+    for manifest in manifests(export):
+        listed, folder = list(listed_in(manifest)), manifest.folder
         near = [(f, s) for f, s in files if not folder or f.name.startswith(f"{folder}/")]
         for kind in dict.fromkeys(one.kind for one in listed):
             if kind in read or kind in _LISTS.values():

@@ -47,7 +47,7 @@ def manifest_of(  # one argument for each thing that it tells of
         "counts": _sum(report.counts for report in reports),
         "decisions": _sum(report.decisions for report in reports),
         "damaged": {
-            "lines": sum(scan.lines for scan in scans),
+            "lines_read": sum(scan.lines for scan in scans),
             "set_aside": len(rejects),
             "naming_no_patient": sum(not one.attributed for one in rejects),
         },

@@ -67,12 +67,17 @@ def _add(file: Scanned, part: Scanned) -> None:
     file.kept.update(part.kept)
     file.types.update(part.types)
     file.unmapped.update(part.unmapped)
+    file.unread.update(part.unread)
+    file.elsewhere.update(part.elsewhere)
+    file.mapped = sorted({*file.mapped, *part.mapped})
     file.rejects += [replace(one, line=one.line + earlier) for one in part.rejects]
     file.refused += part.refused
     file.cut = part.cut or file.cut
     file.cut_line = part.cut_line + earlier if part.cut_line else file.cut_line
     file.visit_codes.update(part.visit_codes)
     file.deleted_unclear += part.deleted_unclear
+    file.timed += part.timed
+    file.long_before += part.long_before
     file.merged += part.merged
     file.inactive += part.inactive
     add_days(file.days, part.days)

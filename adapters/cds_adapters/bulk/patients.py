@@ -7,6 +7,7 @@ from typing import cast
 
 import msgspec
 
+from cds_adapters.bulk.eventfiles import Lost
 from cds_adapters.bulk.job import Job
 from cds_adapters.bulk.medications import Medications
 from cds_adapters.bulk.rejects import Reject, reject
@@ -17,6 +18,7 @@ from cds_adapters.fhir.decode import DecodedBundle, add_url, decode_resource
 from cds_adapters.fhir.deletions import take_back, without_deleted
 from cds_adapters.fhir.elements import Reference
 from cds_adapters.fhir.errors import NotUsedError
+from cds_adapters.fhir.gaps import PATIENT, Gaps
 from cds_adapters.fhir.record import record_of
 from cds_adapters.fhir.references import local_reference
 from cds_adapters.fhir.resources import (
@@ -33,11 +35,13 @@ from cds_adapters.fhir.resources import (
 )
 from cds_adapters.fhir.site_map import PLAIN, SiteMap
 from cds_adapters.fhir.troubles import is_id
+from cds_adapters.fhir.unseen import UNSEEN
 from cds_adapters.fhir.whole import lost_nothing
 from cds_engine.history.event import Event, Person, Record
 from cds_engine.replay.points import Named, Patient
 
 _event = msgspec.msgpack.Decoder(Event).decode
+_lost = msgspec.msgpack.Decoder(Lost).decode
 _person = msgspec.msgpack.Decoder(Person).decode
 _reference = msgspec.json.Decoder(Reference).decode
 _resource = msgspec.json.Decoder(UsedResource).decode
@@ -71,6 +75,10 @@ class ShardReader:
         self._medications = Medications(job.work)
         self.rejects: list[Reject] = []
 
+    def mapped(self) -> list[str]:
+        """Return the local codes of the site that were met in what was read so far."""
+        return sorted(self._site.event_codes.met)
+
     def patients(self) -> Iterator[Patient]:
         """Yield every patient of the shard, one at a time."""
         found: defaultdict[str, _Found] = defaultdict(_Found)
@@ -103,29 +111,38 @@ class ShardReader:
         events = [piece for piece, _ in found.pieces if piece.kind == "e"]
         persons = [piece for piece, _ in found.pieces if piece.kind == "p"]
         pieces = [(p, n) for p, n in found.pieces if p.kind in "rd"]
-        if not events and not persons:
-            return self._of_resources(patient, found.resources, pieces)
-        told = self._of_events(patient, events, persons)
-        if not pieces and not found.resources:
+        lost = [_lost(piece.data) for piece, _ in found.pieces if piece.kind == "g"]
+        of_fhir = bool(pieces or found.resources)
+        if of_fhir and not events and not persons:
+            return self._of_resources(patient, found.resources, pieces, lost)
+        told = self._of_events(patient, events, persons, lost)
+        if not of_fhir:
             return told
-        more = self._of_resources(patient, found.resources, pieces)
+        more = self._of_resources(patient, found.resources, pieces, lost)
         record = replace(more.record, events=more.record.events + told.record.events)
         return Patient(record, {**more.encounters, **told.encounters})
 
-    def _of_events(self, patient: str, events: list[Piece], persons: list[Piece]) -> Patient:
-        gaps = dict(self._job.gaps)
+    def _of_events(
+        self, patient: str, events: list[Piece], persons: list[Piece], lost: list[Lost]
+    ) -> Patient:
+        gaps = self._gaps(lost)
         people = {_person(piece.data) for piece in persons}
         if len(people) != 1:
             words = "there is no person to take the patient's facts from"
-            gaps["kind:patient"] = "persons contradict each other" if people else words
+            gaps.add(PATIENT, "persons contradict each other" if people else words)
         person = people.pop() if len(people) == 1 else Person(patient)
         told = tuple(_event(piece.data) for piece in events)
         named = zip(told, [piece.encounter for piece in events], strict=True)
         written = _each_once((event.source, event.version, name) for event, name in named if name)
-        return Patient(Record(person, told, (), gaps), written)
+        record = Record(person, told, (), gaps.words(), gap_times=gaps.times())
+        return Patient(record, written)
 
     def _of_resources(
-        self, patient: str, plain_ones: Sequence[UsedResource], pieces: list[tuple[Piece, int]]
+        self,
+        patient: str,
+        plain_ones: Sequence[UsedResource],
+        pieces: list[tuple[Piece, int]],
+        lost: list[Lost],
     ) -> Patient:
         urls = _urls(piece for piece, _ in pieces)
         resources = list(plain_ones)
@@ -148,12 +165,23 @@ class ShardReader:
         if deleted:
             resources = without_deleted(resources, deleted)
         body = DecodedBundle(tuple(resources), urls, troubles=troubles)
-        record = record_of(body, patient, self._site, self._job.gaps)
+        # rows and resources of one patient are hardly ever mixed: what a row left holds always
+        gaps = self._gaps(lost).words() if lost else self._job.gaps
+        record = record_of(body, patient, self._site, gaps)
         if deleted:
             record = take_back(record, deleted)
         # on a schedule there is no encounter that could have written anything
         scheduled = self._job.settings.points == "schedule"
         return Patient(record, {} if scheduled else written_in(resources, urls, self._site))
+
+    def _gaps(self, lost: Iterable[Lost]) -> Gaps:
+        """Return the gaps of every record, and those that rows of one patient left."""
+        gaps = Gaps(Context(self._site))
+        gaps.add_all(self._job.gaps)
+        for one in lost:
+            for key in one.keys:
+                gaps.add(key, one.words, one.since)
+        return gaps
 
     def _decoded(self, piece: Piece, number: int) -> DecodedBundle:
         file = self._job.file(number).name
@@ -239,8 +267,14 @@ def _version(resource: UsedResource, context: Context) -> Version:
 
 
 def _each_once(found: Iterable[tuple[str, Version, str]]) -> dict[Named, str]:
-    """Name one encounter for each version; of copies that disagree, the same one in any order."""
-    return {(source, version): name for source, version, name in sorted(found, reverse=True)}
+    """Name one encounter for each version; of copies that disagree, the same one in any order.
+
+    What stands for versions that are not there was written where the first that is there was.
+    """
+    named: dict[Named, str] = {}
+    for source, version, name in sorted(found, reverse=True):
+        named[source, version] = named[source, UNSEEN] = name
+    return named
 
 
 def _encounter(raw: bytes, urls: Mapping[str, str]) -> str | None:

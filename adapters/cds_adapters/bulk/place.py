@@ -14,6 +14,8 @@ from cds_engine.bundle.model import RuleBundle
 from cds_engine.vocabulary.time import iso
 
 MANIFEST = "manifest.json"
+ANSWERS = ("figures.json", "report.html")
+"""What ``cds_adapters.report.answers`` makes of the table."""
 
 
 def refuse_own_data(request: ReplayRequest) -> None:
@@ -66,6 +68,24 @@ def refuse_other_data(request: ReplayRequest, job: Job, digest: str) -> None:
     settings = {**request.plain_settings(), "data_until": None if until is None else iso(until)}
     stays = f". What was read stays in {job.work} for that; it holds patients' data"
     _refuse(request, {"settings": settings, "data": digest}, stays)
+
+
+def refuse_answered(request: ReplayRequest) -> None:
+    """Refuse to take answers away, for a run of the same question that makes none.
+
+    Raises:
+        BulkError: if ``out`` holds a finished replay with its figures and its report.
+    """
+    path = request.out / MANIFEST
+    if request.overwrite or not path.exists():
+        return
+    outputs = json.loads(path.read_bytes()).get("outputs", ())
+    if held := [name for name in ANSWERS if name in outputs]:
+        raise BulkError(
+            f"{request.out} holds a finished replay of the same question with its "
+            f"{' and '.join(held)}, which a cohort does not make, so that they would be lost; use "
+            "its decisions.parquet as it is, name another folder, or say --overwrite to lose them"
+        )
 
 
 def _refuse(request: ReplayRequest, asked: Mapping[str, Any], stays: str = "") -> None:

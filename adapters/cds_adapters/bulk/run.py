@@ -4,7 +4,6 @@ Whatever is done is on disk. A run that was killed goes on from there, and comes
 """
 
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -12,14 +11,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from cds_adapters.bulk.alone import alone_in
 from cds_adapters.bulk.ends import Ends, records_end
 from cds_adapters.bulk.gaps import Lacking, lacking, read_manifest
 from cds_adapters.bulk.job import BundleFiles, Job, read_rules
+from cds_adapters.bulk.learned import too_good
 from cds_adapters.bulk.manifest import data_digest, manifest_of
 from cds_adapters.bulk.medications import lay_out
 from cds_adapters.bulk.parquet import JoinedShards
 from cds_adapters.bulk.parts import parts_of, together
-from cds_adapters.bulk.place import refuse_another, refuse_other_data, refuse_own_data
+from cds_adapters.bulk.passed import whole_survey
+from cds_adapters.bulk.place import (
+    ANSWERS,
+    refuse_another,
+    refuse_answered,
+    refuse_other_data,
+    refuse_own_data,
+)
 from cds_adapters.bulk.rejects import Reject, as_lines
 from cds_adapters.bulk.request import ReplayRequest, canonical
 from cds_adapters.bulk.scan import scan_part
@@ -41,8 +49,6 @@ DECISIONS = "decisions.parquet"
 REJECTS = "rejects.ndjson"
 VOCABULARY = "vocabulary.json"
 MANIFEST = "manifest.json"
-ANSWERS = ("figures.json", "report.html")
-"""What ``cds_adapters.report.answers`` makes of the table."""
 WORK = ".cds-engine-work"
 
 
@@ -139,24 +145,38 @@ def replay(
     Args:
         request: what is asked for.
         progress: is told how far the work has come.
-        tell: is told, in words, what is taken up again of work that was left behind.
+        tell: is told, in words, what is taken up again of work that was left behind, or that it
+            was thrown away.
         answer: makes of the finished table what is made of it. What was read and decided is kept
             until it has, so that a run that ends there is taken up again.
 
     Raises:
         BulkError: if the export cannot be read, or too much of it is damaged, or the place for
-            what comes out is taken.
+            what comes out is taken or full.
     """
     export = find_export(request.data)
     refuse_own_data(request)
+    with alone_in(request.out):
+        return _replay(request, export, progress, tell, answer)
+
+
+def _replay(
+    request: ReplayRequest,
+    export: Export,
+    progress: Progress,
+    tell: Callable[[str], None],
+    answer: Callable[[ReplayResult], None],
+) -> ReplayResult:
     with _team(request) as team:
         job = _job(request, export)
         settings = request.settings.settled_by(job.rules()[0].document.aim)
         request, job = replace(request, settings=settings), replace(job, settings=settings)
         refuse_another(request, job.rules(), export)
-        _prepare(request, export, job)
-        if words := _taken_up(request, job):
-            tell(words)
+        if answer is unanswered:
+            refuse_answered(request)
+        for words in (_prepare(request, export, job), _taken_up(request, job)):
+            if words:
+                tell(words)
         parts = _scan_all(team, job, progress)
         whole = together(job.parts, parts)
         scans = whole.files
@@ -187,11 +207,22 @@ def _job(request: ReplayRequest, export: Export) -> Job:
     )
 
 
-def _prepare(request: ReplayRequest, export: Export, job: Job) -> None:
-    """Make the work folder; what another replay left in it is of no use and goes."""
+def _prepare(request: ReplayRequest, export: Export, job: Job) -> str:
+    """Make the work folder; what another replay left in it is of no use and goes.
+
+    Returns:
+        What was thrown away, in words; empty if nothing was.
+    """
     plan, path = request.plan(export), job.work / "plan.json"
+    words = ""
     try:
-        if job.work.exists() and not (path.exists() and path.read_bytes() == plan):
+        held = path.read_bytes() if path.exists() else b""
+        if held and held != plan:
+            words = (
+                f"what {job.work} held was begun with other data, rule bundles or settings, or by "
+                "another version of cds-engine, and is thrown away; this run begins anew"
+            )
+        if job.work.exists() and held != plan:
             shutil.rmtree(job.work)
         job.work.mkdir(parents=True, exist_ok=True)
         if not path.exists():
@@ -200,6 +231,7 @@ def _prepare(request: ReplayRequest, export: Export, job: Job) -> None:
         raise BulkError(
             f"{request.out} cannot be written ({fault.strerror}); name another folder"
         ) from fault
+    return words
 
 
 def _clear(request: ReplayRequest) -> None:
@@ -321,20 +353,11 @@ def _finish(
     out = request.out
     rows = table.finish(out / DECISIONS)
     write_whole(out / REJECTS, as_lines(rejects))
-    told = _survey(scans, reports)
+    told = whole_survey(job.rules()[0], scans, [report.survey for report in reports])
     write_whole(out / VOCABULARY, canonical(told.plain()))
-    warnings = (*lacks.warnings, *warnings_of(job, scans, reports, rejects, told, lacks))
+    learned = too_good(request.bundles, data_digest(scans))
+    warnings = (*learned, *lacks.warnings, *warnings_of(job, scans, reports, rejects, told, lacks))
     outputs = [out / name for name in (DECISIONS, REJECTS, VOCABULARY)]
     found = manifest_of(request, job, scans, reports, rejects, outputs, warnings)
     write_whole(out / MANIFEST, canonical(found))
     return ReplayResult(out, rows, found, warnings, told)
-
-
-def _survey(scans: Sequence[Scanned], reports: Sequence[ShardReport]) -> Survey:
-    told = Survey()
-    for report in reports:
-        told.add(report.survey)
-    told.unmapped = Counter()
-    for scan in scans:
-        told.unmapped.update(scan.unmapped)
-    return told

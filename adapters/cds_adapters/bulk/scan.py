@@ -7,9 +7,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from cds_adapters.bulk.eventfiles import event_of, person_of, read_event_rows
+from cds_adapters.bulk.eventfiles import (
+    event_of,
+    is_long_before,
+    lost_with,
+    person_of,
+    read_event_rows,
+)
 from cds_adapters.bulk.job import Job
-from cds_adapters.bulk.judge import Judge
+from cds_adapters.bulk.judge import Judge, system_of
 from cds_adapters.bulk.labels import Label, read_label, read_type
 from cds_adapters.bulk.names import NameList, name_hashes
 from cds_adapters.bulk.peek import Block as LineBlock
@@ -30,6 +36,7 @@ from cds_adapters.fhir.r4_types import UNUSED_TYPES
 from cds_adapters.fhir.record import NO_SUBJECT, patient_of_trouble
 from cds_adapters.fhir.references import Subjects, about_no_patient, new_id
 from cds_adapters.fhir.troubles import Trouble, glimpse
+from cds_engine.history.event import Event
 from cds_engine.replay.shard import shard_of
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -68,6 +75,10 @@ class _Scanner:
         self.wanted = job.wanted()
         self.types = self.wanted.types()
         self.judge = Judge(self.wanted, job.site())
+        self.systems = {
+            kind: frozenset(map(system_of, codes or ()))
+            for kind, codes in self.wanted.codes.items()
+        }
         self.subjects = Subjects({})
         self.found = Scanned()
         # eight bytes each: a file may have a hundred million lines
@@ -98,6 +109,9 @@ class _Scanner:
         self.found.cut = self.found.cut or stream.cut
         self.found.types += self.judge.passed_over()
         self.found.unmapped += _commonest(self.judge.unmapped())
+        self.found.unread += self.judge.unread
+        self.found.elsewhere += self.judge.elsewhere
+        self.found.mapped = self.judge.mapped()
         self.found.visit_codes = _commonest(self.found.visit_codes)
         if first:
             for name, hashes in (("dropped", self.dropped), ("names", self.names)):
@@ -205,7 +219,15 @@ class _Scanner:
                     self._add_row(row, number)
                 except (ValueError, TypeError, KeyError) as fault:
                     words = str(fault) if type(fault) is ValueError else type(fault).__name__
-                    self._reject(b"", number, -1, words, attributed=False)
+                    self._set_row_aside(row, number, words)
+
+    def _set_row_aside(self, row: Mapping[str, Any], number: int, reason: str) -> None:
+        """Set a row aside; if it names its patient, the record has a gap because of it."""
+        patient = row["patient"]
+        if patient and self.only is None:
+            lost = _pack(lost_with(row, reason))
+            self._keep(patient, Piece(patient, lost, "g", number), "unknown")
+        self._reject(b"", number, -1, reason, attributed=bool(patient))
 
     def _add_row(self, row: Mapping[str, Any], number: int) -> None:
         if "kind" not in row:
@@ -214,8 +236,10 @@ class _Scanner:
             return
         event = event_of(row)
         self.found.types[event.kind] += 1
+        self.found.timed += event.time is not None
+        self.found.long_before += is_long_before(event)
         if not self.wanted.keeps(event.kind, event.codes):
-            self.found.unmapped.update(f"{event.kind} {code}" for code in event.codes)
+            self._add_unread(event)
             # a version that counts no longer still takes the place of one that did
             self.dropped.add(event.source)
             if self.only is None or not self._is_asked_for(event.source):
@@ -228,6 +252,13 @@ class _Scanner:
         piece = Piece(row["patient"], _pack(event), "e", number,
                       encounter=row.get("encounter") or "")  # fmt: skip
         self._keep(row["patient"], piece, event.kind)
+
+    def _add_unread(self, event: Event) -> None:
+        kind = event.kind
+        self.found.unmapped.update(f"{kind} {code}" for code in event.codes)
+        self.found.unread[kind] += 1
+        if self.systems.get(kind, frozenset()).isdisjoint(map(system_of, event.codes)):
+            self.found.elsewhere[kind] += 1
 
     def _add_broken(self, data: bytes, line: int, reason: str, *, cut: bool) -> None:
         if cut and not _is_json(data):
@@ -342,8 +373,7 @@ class _Scanner:
         if self.only is not None:
             return not counts and self._is_asked_for(known)
         if not counts:
-            # counted here already, as one of its type
-            self.found.unmapped.update(f"{kind} {code}" for code in judged.codes)
+            judged.met_apart += 1  # counted here already, as one of its type
         (self.names if counts else self.dropped).add(known)
         return counts
 

@@ -49,6 +49,11 @@ class Scanned:
         merged: Patient resources that another one took the place of.
         inactive: other Patient resources that are no longer in use.
         unmapped: ``type code`` -> how often the code was met where it does not count.
+        unread: type -> how many resources have codes, none of which counts.
+        elsewhere: type -> how many of these have no code of a system that anything is read of.
+        timed: rows of events that say when they were.
+        long_before: how many of them were recorded long before that.
+        mapped: those of the site's local codes that were met.
     """
 
     sha256: str = ""
@@ -69,6 +74,11 @@ class Scanned:
     merged: int = 0
     inactive: int = 0
     unmapped: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
+    elsewhere: Counter[str] = field(default_factory=Counter)
+    timed: int = 0
+    long_before: int = 0
+    mapped: list[str] = field(default_factory=list)
 
     @property
     def short(self) -> str:

@@ -15,6 +15,7 @@ from cds_adapters.bulk.patients import ShardReader
 from cds_adapters.bulk.rejects import Reject
 from cds_adapters.bulk.spill import write_whole
 from cds_adapters.bulk.vocabulary import Survey, last_entry, survey
+from cds_adapters.fhir.unseen import UNSEEN
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.decide.table.stages import MOST
 from cds_engine.replay.columnar import ColumnarEngine
@@ -37,7 +38,9 @@ class ShardReport:
         counts: what was met, counted by words.
         checked, differences: see ``cds_engine.replay.shard.ShardRows``.
         decisions: outcome, and ``outcome: reason``, of the decisions -> how often.
+        later_versions: resources of which the first versions are not among the records.
         survey: the vocabulary check, as ``Survey.plain`` writes it.
+        mapped: those of the site's local codes that were met.
     """
 
     rows: int
@@ -46,7 +49,9 @@ class ShardReport:
     differences: list[str]
     decisions: dict[str, int]
     rejects: list[Reject]
+    later_versions: int = 0
     survey: dict[str, Any] = field(default_factory=dict)
+    mapped: list[str] = field(default_factory=list)
 
 
 _decode = msgspec.json.Decoder(ShardReport).decode
@@ -90,10 +95,16 @@ def _replay(job: Job, shard: int) -> tuple[int, int]:
         differences=list(found.differences),
         decisions=decisions,
         rejects=reader.rejects,
+        later_versions=sum(_later_versions(patient) for patient in patients),
         survey=told.plain(shown=None),
+        mapped=reader.mapped(),
     )
     write_whole(job.shard(shard).with_suffix(".json"), msgspec.json.encode(report))
     return shard, found.rows
+
+
+def _later_versions(patient: Patient) -> int:
+    return len({one.source for one in patient.record.events if one.version == UNSEEN})
 
 
 def _survey(bundle: RuleBundle, patients: Sequence[Patient], engine: HistoryEngine) -> Survey:

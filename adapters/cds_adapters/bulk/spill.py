@@ -28,9 +28,9 @@ class Piece(Struct, frozen=True, gc=False, array_like=True):
 
     Attributes:
         patient: the id of the patient; the name of a Medication.
-        data: the resource's JSON, or the msgpack of an event or person.
+        data: the resource's JSON, or the msgpack of an event, a person or what is lost.
         kind: ``r`` a resource, ``d`` one that is known to be damaged, ``e`` an event, ``p`` a
-            person.
+            person, ``g`` the gap that a row leaves which cannot be used.
         line, entry: where it stands in its file; the entry is -1 outside Bundles.
         full_url: the address of its entry in a Bundle.
         urls: what the addresses in its Bundle stand for; only on a patient's first piece of it.

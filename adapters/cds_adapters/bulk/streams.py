@@ -217,11 +217,15 @@ class FileStream:
             yield chunk
 
     def _members(self, stream: IO[bytes]) -> Iterator[bytes]:
-        """Unpack one packed member after the other; note where the last one has no end."""
+        """Unpack one packed member after the other; note where the last one has no end.
+
+        What comes from a tape or a block device is filled up with zeros after the last member.
+        """
         unpacker: _Unpacker | None = None
+        whole = False
         for raw in self._raw(stream):
             data = raw
-            while data:
+            while data := data.lstrip(b"\0") if whole and unpacker is None else data:
                 unpacker = unpacker or self._unpacker()
                 try:
                     found = unpacker.decompress(data)
@@ -231,10 +235,15 @@ class FileStream:
                     return
                 if found:
                     yield found
+                whole = whole or unpacker.eof
                 data = unpacker.unused_data if unpacker.eof else b""
                 unpacker = None if unpacker.eof else unpacker
         if unpacker is not None:
             self.cut = f"the {self._file.packing} data ends before it is complete"
+        elif not whole:
+            self.cut = (
+                f"it has 0 bytes, and {self._file.packing} data has some even of an empty file"
+            )
 
     def _drain(self, stream: IO[bytes]) -> None:
         """Read on, so that the digest is one of the whole file."""

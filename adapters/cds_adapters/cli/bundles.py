@@ -4,20 +4,37 @@ from pathlib import Path
 
 from cds_adapters.cli.output import FINDINGS, FINE, complain, print_json, say, table
 from cds_adapters.clock import system_clock
-from cds_adapters.storage.shelf import Shelf, read_bundle_folder, shipped_rules
+from cds_adapters.storage.shelf import Shelf, ShelfError, read_bundle_folder, shipped_rules
 from cds_engine.bundle.describe import describe
 from cds_engine.bundle.difference import difference
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.bundle.overlap import overlapping_stages
 from cds_engine.decide.cases import branches_without_case, run_cases
 from cds_engine.errors import DocumentError
+from cds_engine.estimate.near_names import did_you_mean
 
 
 def find_bundle(address: str, rules: Path | None) -> RuleBundle:
     """Return the bundle of a path, of ``regime@version`` or of a regime's name."""
     if Path(address).exists():
         return read_bundle_folder(Path(address))
-    return Shelf(rules or shipped_rules()).find(address)
+    shelf = Shelf(rules or shipped_rules())
+    regime, known = address.partition("@")[0], shelf.regimes()
+    if regime not in known:
+        raise ShelfError(
+            f"there is no folder {address}, and no regime {regime!r} in {shelf.directory}, which "
+            f"has {', '.join(known)}; name one of them, or the folder that holds bundle.yaml"
+            f"{did_you_mean(regime, known)}"
+        )
+    return shelf.find(address)
+
+
+def folder_of(bundle: RuleBundle, address: str, rules: Path | None) -> Path:
+    """Return the folder of a bundle that was found at an address."""
+    path = Path(address)
+    if path.exists():
+        return path if path.is_dir() else path.parent
+    return (rules or shipped_rules()) / bundle.regime / bundle.version
 
 
 def check(address: str, rules: Path | None, *, as_json: bool) -> int:

@@ -21,6 +21,7 @@ def run(
     as_json: bool,
 ) -> int:
     """Write the figures and the report as the replay would have, had it been asked for these."""
+    from cds_adapters.bulk.alone import alone_in
     from cds_adapters.bulk.finished import finished_manifest
     from cds_adapters.report.answers import write_answers
 
@@ -33,7 +34,8 @@ def run(
         complain(str(fault))
         return USAGE
     manifest = finished_manifest(out, read)
-    told = write_answers(out, files, replace(settings, seed=manifest["settings"]["seed"]))
+    with alone_in(out):
+        told = write_answers(out, files, replace(settings, seed=manifest["settings"]["seed"]))
     if as_json:
         print_json({"out": str(out), **told.manifest})
     else:

@@ -6,18 +6,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cds_adapters.cli.bundles import find_bundle
+from cds_adapters.cli.bundles import find_bundle, folder_of
 from cds_adapters.cli.output import CANNOT_READ, FINDINGS, FINE, complain, print_json, say, table
 from cds_adapters.studies import load_study
 from cds_engine.assume.balance import balance, largest
 from cds_engine.assume.positivity import overlap, poor
+from cds_engine.bundle.model import RuleBundle
 from cds_engine.estimate.bundle_rule import BundleRule
 from cds_engine.estimate.comparison import ValueTable, value_table
 from cds_engine.estimate.export.data import study_trajectories
 from cds_engine.estimate.export.skeleton import skeleton
-from cds_engine.fit.evidence import value_document
+from cds_engine.fit.evidence import Source, value_document
 from cds_engine.fit.fit import CARE, STEPS, Progress, fit_study
 from cds_engine.fit.fixed import fixed_rules
+from cds_engine.fit.learned_from import EVIDENCE, learned_from
+from cds_engine.fit.marks import marked
 
 if TYPE_CHECKING:
     from cds_engine.fit.fit import Fit
@@ -88,24 +91,38 @@ def assume(study_file: Path, out: Path | None = None, *, as_json: bool) -> int:
 
 def value(study_file: Path, address: str | None, rules: Path | None, *, as_json: bool) -> int:
     """Value a rule bundle on a study's data, beside every fixed regime and usual care."""
-    study, frame, _ = load_study(study_file)
+    study, frame, source = load_study(study_file)
     bare = skeleton(study)
     trajectories, _ = study_trajectories(study, frame, bare)
     regimes: dict[str, Any] = {}
+    in_sample: list[str] = []
     if address is not None:
         bundle = find_bundle(address, rules)
         regimes[bundle.identity] = tuple(BundleRule(bundle, s.at) for s in study.learned)
+        in_sample += [bundle.identity] if _learned_here(bundle, address, rules, source) else []
     found = value_table(
         trajectories, regimes, fixed=fixed_rules(study, trajectories), usual=CARE,
         propensity=study.method.propensity,
         n_folds=study.method.folds, missing=study.outcome.missing, random_state=study.seed,
         level=study.method.level,
     )  # fmt: skip
+    found = marked(found, in_sample)
     if as_json:
         print_json([value_document(row.value) for row in found.rows])
     else:
         _say_values(found, trajectories.outcome_name)
     return FINE
+
+
+def _learned_here(bundle: RuleBundle, address: str, rules: Path | None, source: Source) -> bool:
+    """Say whether a bundle's evidence names the study's table, or the records behind it.
+
+    The study file alone does not tell: it may be used again beside other patients.
+    """
+    if EVIDENCE not in bundle.manifest:
+        return False
+    known = learned_from((folder_of(bundle, address, rules) / EVIDENCE).read_bytes())
+    return known is not None and known.is_of(source.data_digest, source.records)
 
 
 def _study_bytes(path: Path) -> bytes:
@@ -128,7 +145,7 @@ def _say(found: "Fit", out: Path) -> None:
     bundle = found.exported.bundle
     _say_values(found.values, found.trajectories.outcome_name)
     for entry in found.ledger:
-        say(f"{entry.assumption}: {entry.judgement}")
+        say("; ".join((f"{entry.assumption}: {entry.judgement}", *entry.whys)))
     for note in found.notes:
         complain(f"note: {note}")
     compared = sum(one.training + one.boundary + one.random

@@ -9,15 +9,15 @@ from typing import Any
 
 from cds_adapters.bulk.job import BundleFiles
 from cds_adapters.bulk.request import ReplayRequest
-from cds_adapters.bulk.run import Progress, ReplayResult, in_silence, unheard
+from cds_adapters.bulk.run import Progress, ReplayResult, in_silence, unanswered, unheard
 from cds_adapters.bulk.run import replay as run_replay
-from cds_adapters.cli.bundles import find_bundle
+from cds_adapters.cli.bundles import find_bundle, folder_of
 from cds_adapters.cli.output import FINDINGS, FINE, USAGE, complain, print_json, say, table
 from cds_adapters.cli.patients import site_map
 from cds_adapters.cli.usage import UsageError, check_named
+from cds_adapters.cli.vocab import action_table, commonest_unread
 from cds_adapters.clock import InstantError, parse_instant
 from cds_adapters.site import read_site
-from cds_adapters.storage.shelf import shipped_rules
 from cds_engine.bundle.read import read_bundle
 from cds_engine.errors import DurationError
 from cds_engine.replay.settings import ReplayError, ReplaySettings, encounter_code
@@ -142,11 +142,6 @@ def _instant(option: str, text: str | None) -> Instant | None:
         raise UsageError(f"{option}: {fault}") from fault
 
 
-def _nothing(_request: ReplayRequest, _result: ReplayResult, /) -> Sequence[str]:
-    """Make nothing of the table."""
-    return ()
-
-
 def run(
     data: str,
     addresses: list[str],
@@ -157,12 +152,12 @@ def run(
     *,
     as_json: bool,
     named: Mapping[str, Sequence[str]] | None = None,
-    after: Callable[[ReplayRequest, ReplayResult], Sequence[str]] = _nothing,
+    after: Callable[[ReplayRequest, ReplayResult], Sequence[str]] | None = None,
 ) -> int:
     """Replay and say what came of it; a difference found by the second check is a finding.
 
-    ``named`` are the options that name variables, with the names; ``after`` writes the answers and
-    returns them in a few lines.
+    ``named`` are the options that name variables, with the names; ``after`` writes the answers, if
+    there are to be any, and returns them in a few lines.
     """
     site = read_site(settings, {"rules": rules})
     site_map(site)
@@ -191,11 +186,13 @@ def run(
     lines: list[str] = []
 
     def answer(found: ReplayResult) -> None:
-        lines.extend(after(request, found))  # said later, as a bar may stand on the terminal now
+        if after is not None:
+            lines.extend(after(request, found))  # said later: a bar may stand on the terminal now
 
-    quiet = as_json or not sys.stderr.isatty()
-    with progress(quiet=quiet) as told:
-        result = run_replay(request, told, unheard if quiet else complain, answer)
+    with progress(quiet=as_json or not sys.stderr.isatty()) as told:
+        result = run_replay(
+            request, told, unheard if as_json else complain, unanswered if after is None else answer
+        )
     if as_json:
         print_json({"out": str(result.out), **result.manifest})
     else:
@@ -208,11 +205,7 @@ def run(
 def bundle_files(address: str, rules: Path | None) -> BundleFiles:
     """Return the files of a bundle that was found to be sound."""
     bundle = find_bundle(address, rules)
-    path = Path(address)
-    if path.exists():
-        folder = path if path.is_dir() else path.parent
-    else:
-        folder = (rules or shipped_rules()) / bundle.regime / bundle.version
+    folder = folder_of(bundle, address, rules)
     return tuple((name, (folder / name).read_bytes()) for name in bundle.manifest)
 
 
@@ -270,9 +263,10 @@ def _say(result: ReplayResult) -> None:
         ]
         for name, item in result.survey.variables.items()
     ]
-    table("Vocabulary", ["variable", "on record", "usable", "units", "missing because"], rows)
-    unmapped = result.survey.plain()["unmapped"]
-    _counts("Commonest codes that the bundle does not use", unmapped)
+    title = "Vocabulary, each patient as of the last entry of the record"
+    table(title, ["variable", "on record", "usable", "units", "missing because"], rows)
+    action_table(result.survey)
+    _counts("Commonest codes that the bundle does not use", commonest_unread(result.survey))
     checked = found["checked_again"]
     say(f"{checked['rows']} rows decided again, {checked['differences']} differences")
     for warning in result.warnings:
@@ -280,7 +274,7 @@ def _say(result: ReplayResult) -> None:
 
 
 _KINDS = {"patients": "Patients", "encounters": "Encounters", "action": "Actions taken",
-          "outcome": "Outcomes"}  # fmt: skip
+          "outcome": "Outcomes", "begun": "Actions begun between two decisions"}  # fmt: skip
 _OF_THESE = "Decision points"
 
 
@@ -291,7 +285,7 @@ def by_kind(counts: dict[str, int]) -> dict[str, dict[str, int]]:
     {'Decision points': {'all': 7}, 'Actions taken': {'none': 5, 'seen': 2}}
     """
     groups: dict[str, dict[str, int]] = {
-        title: {} for title in ("Patients", "Encounters", _OF_THESE, "Actions taken", "Outcomes")
+        title: {} for title in ("Patients", "Encounters", _OF_THESE, *_KINDS.values())
     }
     for name, n in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
         first, _, rest = name.partition(" ")

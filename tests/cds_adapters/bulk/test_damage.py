@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,13 @@ def test_a_damaged_line_is_set_aside_with_its_place_and_the_rest_is_replayed(
     assert one["text"] == '{"resourceType": "Observation", "id": '
     assert found.manifest["damaged"]["set_aside"] == 1
     assert found.manifest["damaged"]["naming_no_patient"] == 1
+    files = found.manifest["data"]["files"]
+    assert found.manifest["damaged"]["lines_read"] == sum(one["lines"] for one in files)
     assert "1 damaged line was set aside; it is in rejects.ndjson" in found.warnings
     assert (
-        "it names no patient; whose record lacks it is not known, and no decision says so"
+        "it names no patient: patients of whom it speaks are decided on without what it says, and "
+        "no row of the table is marked; mend the lines that rejects.ndjson lists with attributed: "
+        "false, and export again"
     ) in found.warnings
     assert found.rows == len(rows_of(tmp_path / "out")) > 0
 
@@ -109,8 +114,14 @@ def test_an_export_cut_in_the_middle_of_a_line_leaves_what_it_held_incomplete(
     [words] = [words for words in found.warnings if "is cut" in words]
     assert words.startswith(f"Observation.ndjson{packing} is cut: ")
     assert "Observation is incomplete for every patient; fetch the file again" in words
-    run(data, tmp_path / "again", max_damaged=0.02, accept_cut=True)
+    taken = run(data, tmp_path / "again", max_damaged=0.02, accept_cut=True)
     assert "incomplete" not in states(tmp_path / "again", "sbp")
+    [words] = [words for words in taken.warnings if "is cut" in words]
+    assert words.endswith(
+        ". What came after is not there (accepted: what it may have held is taken as not there; "
+        "values may be wrong)"
+    )
+    assert "--accept-cut" not in words
 
 
 def test_a_last_line_without_a_line_feed_is_no_cut(data: Path, tmp_path: Path) -> None:
@@ -146,6 +157,97 @@ def test_an_empty_file_says_that_there_is_none(data: Path, tmp_path: Path) -> No
     (data / "Condition.ndjson").write_text("")
     run(data, tmp_path / "out")
     assert "incomplete" not in states(tmp_path / "out", "hypertension")
+
+
+def packed(data: Path, name: str, change: Callable[[bytes], bytes]) -> None:
+    """Pack a file, and change what comes of it."""
+    file = data / name.rpartition(".")[0]
+    body = file.read_bytes()
+    file.unlink()
+    found = gzip.compress(body) if name.endswith(".gz") else zstandard.compress(body)
+    (data / name).write_bytes(change(found))
+
+
+@pytest.mark.parametrize("packing", [".gz", ".zst"])
+def test_a_packed_file_of_no_bytes_is_cut_and_does_not_say_that_there_is_none(
+    data: Path, tmp_path: Path, packing: str
+) -> None:
+    name = f"MedicationRequest.ndjson{packing}"
+    packed(data, name, lambda _: b"")
+    found = run(data, tmp_path / "out")
+    [words] = [words for words in found.warnings if name in words]
+    assert words.startswith(
+        f"{name} is cut: it has 0 bytes, and {'gzip' if packing == '.gz' else 'zstd'} data"
+    )
+    assert "so MedicationRequest is incomplete for every patient" in words
+    assert states(tmp_path / "out", "step") == {"incomplete"}
+    assert "unchanged" not in {row["taken.state"] for row in rows_of(tmp_path / "out")}
+
+
+@pytest.mark.parametrize("packing", [".gz", ".zst"])
+def test_a_packed_file_of_nothing_says_that_there_is_none(
+    data: Path, tmp_path: Path, packing: str
+) -> None:
+    name = f"Condition.ndjson{packing}"
+    (data / "Condition.ndjson").write_bytes(b"")
+    packed(data, name, lambda whole: whole)
+    found = run(data, tmp_path / "out")
+    assert not [words for words in found.warnings if name in words]
+    assert "incomplete" not in states(tmp_path / "out", "hypertension")
+
+
+@pytest.mark.parametrize("zeros", [1, 512, 200_000])
+def test_packed_data_may_be_filled_up_with_zeros(data: Path, tmp_path: Path, zeros: int) -> None:
+    run(data, tmp_path / "before")
+    packed(data, "Observation.ndjson.gz", lambda whole: whole + b"\0" * zeros)
+    found = run(data, tmp_path / "out")
+    assert not [words for words in found.warnings if "is cut" in words]
+    assert rows_of(tmp_path / "out") == rows_of(tmp_path / "before")
+
+
+@pytest.mark.parametrize("after", [b"garbage", b"\0garbage", b"\x1f"])
+def test_anything_else_after_packed_data_is_damage(
+    data: Path, tmp_path: Path, after: bytes
+) -> None:
+    packed(data, "Observation.ndjson.gz", lambda whole: whole + after)
+    found = run(data, tmp_path / "out")
+    assert [words for words in found.warnings if words.startswith("Observation.ndjson.gz is cut")]
+
+
+def test_zeros_alone_are_no_packed_data(data: Path, tmp_path: Path) -> None:
+    packed(data, "Observation.ndjson.gz", lambda _: b"\0" * 512)
+    found = run(data, tmp_path / "out")
+    assert [words for words in found.warnings if "gz is cut: it is damaged inside" in words]
+
+
+def empty_ones(warnings: tuple[str, ...]) -> list[str]:
+    return [words for words in warnings if " is empty, and nobody" in words]
+
+
+def test_a_plain_file_of_no_bytes_is_told(data: Path, tmp_path: Path) -> None:
+    (data / "Condition.ndjson").write_bytes(b"")
+    write(data, {"Claim.ndjson": "", "part-7.ndjson": ""})
+    assert empty_ones(run(data, tmp_path / "out").warnings) == [
+        (
+            "Condition.ndjson is empty, and nobody is taken to have any Condition that is in no "
+            "other file; if the export should hold some, fetch it again"
+        ),
+        (
+            "part-7.ndjson is empty, and nobody is taken to have any resource of its type that is "
+            "in no other file; if the export should hold some, fetch it again"
+        ),
+    ]
+
+
+@pytest.mark.parametrize(("count", "told"), [({"count": 0}, 0), ({}, 1)])
+def test_a_file_that_its_manifest_says_is_empty_is_as_it_should_be(
+    data: Path, tmp_path: Path, count: Json, told: int
+) -> None:
+    (data / "Condition.ndjson").write_bytes(b"")
+    output = [{"type": "Condition", "url": "https://x/Condition.ndjson", **count}]
+    body = {"transactionTime": "2026-07-01T00:00:00Z", "output": output}
+    write(data, {"manifest.json": json.dumps(body)})
+    assert len(empty_ones(run(data, tmp_path / "out").warnings)) == told
 
 
 @pytest.mark.parametrize(

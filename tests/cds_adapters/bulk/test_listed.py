@@ -66,7 +66,10 @@ def test_a_file_that_is_listed_and_not_there_leaves_its_type_incomplete(
     assert states(tmp_path / "out", "step") == {"incomplete"}
     accepted = run(data, tmp_path / "again", complete=(), accept_cut=True)
     assert "incomplete" not in states(tmp_path / "again", "step")
-    assert of_the_manifest(accepted.warnings)[0].endswith("(accepted)")
+    assert of_the_manifest(accepted.warnings)[0] == (
+        "manifest.json lists MedicationRequest.ndjson, and it is not there (accepted: what it may "
+        "have held is taken as not there; values may be wrong)"
+    )
 
 
 def test_one_of_two_files_of_a_type_is_missed(data: Path, tmp_path: Path) -> None:
@@ -174,3 +177,87 @@ def test_a_manifest_speaks_of_its_own_folder(data: Path, tmp_path: Path) -> None
     write(data, {"b/MedicationRequest.ndjson": (data / "a" / f"{ORDERS}.ndjson").read_bytes()})
     (data / "a" / f"{ORDERS}.ndjson").unlink()
     assert len(of_the_manifest(run(data, tmp_path / "out", complete=COMPLETE).warnings)) == 1
+
+
+WHOLE = {"transactionTime": "2026-07-01T00:00:00Z", "request": "https://x/$export", "output": []}
+NO_TIME = (
+    "manifest.json has no transactionTime that is an instant with an offset, so that when the "
+    "export was taken is not known; fetch it again, or say --data-until"
+)
+
+
+def no_list(what: str) -> str:
+    return (
+        f"manifest.json {what}, so that it is not known whether a file is lacking; fetch it again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"transactionTime": 1756684800}, [NO_TIME]),
+        ({"transactionTime": "2026-07-01"}, [NO_TIME]),
+        ({"transactionTime": "yesterday"}, [NO_TIME]),
+        ({"output": "x"}, [no_list("has no list `output` of files")]),
+        ({"deleted": {}}, [no_list("has no list `deleted` of files")]),
+        ({"output": [{"type": "Claim"}, 7]}, [no_list("has 2 entries in `output` without a url")]),
+        ({"transactionTime": 5, "output": 5}, [NO_TIME, no_list("has no list `output` of files")]),
+    ],
+)
+def test_what_is_wrong_with_a_manifest_is_told(
+    data: Path, tmp_path: Path, change: Json, words: list[str]
+) -> None:
+    write(data, {"manifest.json": json.dumps(WHOLE | change)})
+    found = run(data, tmp_path / "out")
+    assert of_the_manifest(found.warnings) == words
+    timed = found.manifest["settings"]["data_until"] == WHOLE["transactionTime"]
+    assert timed is (NO_TIME not in words)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (json.dumps(WHOLE)[:-30].encode(), "it is no JSON: "),
+        (b"", "it is no JSON: "),
+        (b"\xff\xfe{}", "it is no JSON: "),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_is_told_and_nothing_is_concluded_from_it(
+    data: Path, tmp_path: Path, body: bytes, why: str
+) -> None:
+    write(data, {"manifest.json": body})
+    (data / f"{ORDERS}.ndjson").unlink()
+    found = run(data, tmp_path / "out", complete=())
+    [words] = of_the_manifest(found.warnings)
+    assert words.startswith(f"manifest.json cannot be read ({why}")
+    assert words.endswith(
+        "), so that which files the export has, which types were asked for and when it was taken "
+        "are not known; fetch it again"
+    )
+    assert states(tmp_path / "out", "step") == {"incomplete"}
+
+
+def test_a_manifest_whose_list_is_damaged_does_not_say_that_a_type_is_complete(
+    data: Path, tmp_path: Path
+) -> None:
+    (data / f"{ORDERS}.ndjson").unlink()
+    for name, output, state in (("whole", [], "known"), ("damaged", [7], "incomplete")):
+        write(data, {"manifest.json": json.dumps(WHOLE | {"output": output})})
+        run(data, tmp_path / name, complete=())
+        assert state in states(tmp_path / name, "step")
+    assert states(tmp_path / "damaged", "step") == {"incomplete"}
+
+
+def test_a_packed_manifest_is_read(data: Path, tmp_path: Path) -> None:
+    write(data, {"manifest.json.gz": json.dumps(WHOLE)})
+    found = run(data, tmp_path / "out")
+    assert found.manifest["settings"]["data_until"] == WHOLE["transactionTime"]
+    (data / "manifest.json.gz").write_bytes(b"")
+    found = run(data, tmp_path / "again")
+    assert [one for one in of_the_manifest(found.warnings) if "(it is cut: it has 0 bytes" in one]
+
+
+@pytest.mark.parametrize("body", ["[]", "{}", '{"name": "a web page"}'])
+def test_a_manifest_of_something_else_is_none(data: Path, tmp_path: Path, body: str) -> None:
+    write(data, {"manifest.json": body})
+    assert of_the_manifest(run(data, tmp_path / "out").warnings) == []

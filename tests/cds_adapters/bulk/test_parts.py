@@ -95,6 +95,7 @@ def test_no_part_of_a_report_is_lost_when_parts_are_put_together() -> None:
     first = Scanned(
         "digest", 1, 1, Counter(a=1), Counter(a=1), [(0, 0, 1)], [reject], "cut", 1, 1, {1: (1, 5)},
         {1: (1, 5)}, Counter(a=1), {"Observation/1": None}, 1, 1, 1, Counter(a=1),
+        unread=Counter(a=1), elsewhere=Counter(a=1), mapped=["a"], timed=1, long_before=1,
     )  # fmt: skip
     whole = together((Part(0), Part(0)), (first, first)).files[0]
     told = asdict(whole)

@@ -49,6 +49,7 @@ def test_what_is_read_is_kept_and_the_rest_is_counted() -> None:
     assert block.dropped == ["o2", "o3"]
     assert judge.passed_over() == {"Observation": 2}
     assert judge.unmapped() == {"Observation loinc|8867-4": 2}
+    assert (judge.unread, judge.elsewhere) == ({"Observation": 2}, {})
 
 
 def test_a_panel_is_looked_at_by_itself() -> None:

@@ -8,6 +8,7 @@ from builders.replays import COMPLETE, bundle_files, decisions, export, run, wri
 
 from cds_adapters.bulk.run import WORK
 from cds_adapters.bulk.sources import BulkError
+from cds_adapters.report.answers import write_answers
 from cds_engine.replay.settings import ReplaySettings
 
 
@@ -69,6 +70,24 @@ def test_the_answers_of_another_replay_are_not_written_over_unasked(
     assert {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()} == held
     run(data, tmp_path / "out", overwrite=True, **given)
     assert (tmp_path / "out" / "manifest.json").read_bytes() != held["manifest.json"]
+
+
+def test_answers_are_not_taken_away_by_a_run_that_makes_none(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(data, out)
+    write_answers(out, (bundle_files(),))
+    held = {file.name: file.read_bytes() for file in out.iterdir()}
+    assert {"report.html", "figures.json"} <= set(held)
+    with pytest.raises(BulkError) as fault:
+        run(data, out)
+    assert str(fault.value) == (
+        f"{out} holds a finished replay of the same question with its figures.json and "
+        "report.html, which a cohort does not make, so that they would be lost; use its "
+        "decisions.parquet as it is, name another folder, or say --overwrite to lose them"
+    )
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == held
+    run(data, out, overwrite=True)
+    assert not (out / "report.html").exists()
 
 
 def test_other_data_under_the_same_names_are_noticed_once_they_are_read(

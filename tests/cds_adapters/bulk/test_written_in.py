@@ -11,6 +11,7 @@ from builders.replays import AT_END, rows_of, run, write
 from cds_adapters.bulk.eventfiles import write_event_files
 from cds_adapters.bulk.patients import written_in
 from cds_adapters.fhir.decode import decode_resource
+from cds_adapters.fhir.unseen import UNSEEN
 from cds_engine.history.event import Event, Person, Record, Time
 from cds_engine.replay.points import Patient
 from cds_engine.vocabulary.time import HOUR
@@ -44,7 +45,8 @@ def an_order(encounter: str | None, **given: Any) -> Json:
 
 def written(*resources: Json) -> dict[Any, str]:
     read = [decode_resource(json.dumps(one).encode(), "x:1") for one in resources]
-    return written_in([one for part in read for one in part.resources], {})
+    found = written_in([one for part in read for one in part.resources], {})
+    return {key: name for key, name in found.items() if key[1] != UNSEEN}
 
 
 def test_each_version_has_the_encounter_that_it_names() -> None:
@@ -106,6 +108,20 @@ def test_a_version_that_was_stored_after_a_decision_does_not_change_its_history(
     assert replayed(tmp_path, *visits, *orders) == {
         "Encounter/1": ["MedicationRequest/1"], "Encounter/2": [],
     }  # fmt: skip
+
+
+def test_an_order_whose_first_version_is_not_there_is_withheld_where_it_was_written(
+    tmp_path: Path,
+) -> None:
+    later = an_order("1", **meta("2", "2024-06-01T10:00:00Z"))
+    visits = [a_visit("1", "2024-03-01"), a_visit("2", "2024-04-01")]
+    assert replayed(tmp_path, *visits, later) == {
+        "Encounter/1": ["MedicationRequest/1"], "Encounter/2": [],
+    }  # fmt: skip
+    first, second = rows_of(tmp_path / "out")
+    assert first["key.encounter"] == "Encounter/1"
+    assert (first["step"], first["step.state"]) == ("none", "known")
+    assert second["step.state"] == "unresolved"
 
 
 def test_orders_of_a_part_are_withheld_from_the_whole_as_well(tmp_path: Path) -> None:

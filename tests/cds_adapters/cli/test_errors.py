@@ -55,7 +55,11 @@ def refused(said: Said) -> str:
         pytest.param([REGIME, "--records", "cut.ndjson.gz"],
                      "cut.ndjson.gz: cannot be read to its end (", id="a packed file cut short"),
         pytest.param(["nope", "--records", "patients"],
-                     f"no regime 'nope' in {{rules}}; there is {KNOWN}\n", id="no such regime"),
+                     f"there is no folder nope, and no regime 'nope' in {{rules}}, which has "
+                     f"{KNOWN}; name one of them, or the folder that holds bundle.yaml\n",
+                     id="no such regime"),
+        pytest.param([f"{REGIME}s@1.0.0", "--records", "patients"],
+                     f"holds bundle.yaml; did you mean `{REGIME}`", id="a slip in the name"),
         pytest.param([f"{REGIME}@9.9.9", "--records", "patients"],
                      f"no version '9.9.9' of {REGIME}; there is 1.0.0\n", id="no such version"),
         pytest.param(["empty", "--records", "patients"],

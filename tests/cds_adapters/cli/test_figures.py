@@ -154,7 +154,7 @@ def test_a_second_version_that_was_not_replayed_is_refused(plain: Path) -> None:
     assert "is a replay of one version, so that nothing is known of what --against" in said.err
 
 
-@pytest.mark.parametrize("name", ["decisions.parquet", "vocabulary.json"])
+@pytest.mark.parametrize("name", ["decisions.parquet", "vocabulary.json", "rejects.ndjson"])
 def test_a_file_that_was_changed_or_lost_since_is_refused(again: Path, name: str) -> None:
     with (again / name).open("ab") as file:
         file.write(b" ")

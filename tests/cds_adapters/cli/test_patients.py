@@ -311,7 +311,8 @@ def test_vocab_check_counts_patients_units_and_what_is_missing(records: Path) ->
     said = run("vocab", "check", REGIME, "--records", records, "--json")
     found = said.document
     assert set(found) == {
-        "patients", "variables", "unmapped", "set_aside", "found_nowhere", "invalid",
+        "patients", "variables", "actions", "treatments", "unmapped", "set_aside",
+        "found_nowhere", "actions_nowhere", "invalid",
     }  # fmt: skip
     assert found["patients"] == len(STORIES)
     assert set(found["variables"]) == set(shipped(REGIME).base_variables)
@@ -321,7 +322,9 @@ def test_vocab_check_counts_patients_units_and_what_is_missing(records: Path) ->
     assert found["variables"]["hypertension"]["known"] == len(STORIES)
     nowhere = [name for name, one in found["variables"].items() if not one["patients"]]
     assert found["found_nowhere"] == nowhere
-    assert said.code == (1 if nowhere else 0)
+    unseen = [name for name, patients in found["actions"].items() if not patients]
+    assert found["actions_nowhere"] == unseen
+    assert said.code == (1 if nowhere or unseen else 0)
     plain = run("vocab", "check", REGIME, "--records", records)
     assert plain.code == said.code
     assert f"{len(STORIES)} patients, each as of the last entry of the record" in plain.out

@@ -235,6 +235,43 @@ def test_a_restart_says_on_a_terminal_what_it_takes_up(data: Path, tmp_path: Pat
     assert "8 of 8 parts read, 0 of 1 shards decided" in said
 
 
+def test_a_restart_says_in_a_pipe_too_what_it_takes_up_or_throws_away(
+    data: Path, tmp_path: Path
+) -> None:
+    damaged = write(tmp_path / "data", {file.name: file.read_bytes() for file in data.iterdir()})
+    write(damaged, {"Condition.ndjson": (data / "Condition.ndjson").read_text() + "{\n" * 10})
+    assert cohort(damaged, tmp_path / "out").code == 3
+    said = cohort(damaged, tmp_path / "out", "--max-damaged", "0.5")
+    work = tmp_path / "out" / ".cds-engine-work"
+    first, *rest = said.err.splitlines()
+    assert first == (
+        f"cds-engine: taking up what {work} holds: 8 of 8 parts read, 0 of 1 shards decided"
+    )
+    assert not [line for line in rest if "taking up" in line]
+    assert cohort(damaged, tmp_path / "other").code == 3
+    again = cohort(damaged, tmp_path / "other", "--max-damaged", "0.5", "--instant", "end")
+    [thrown] = [line for line in again.err.splitlines() if "thrown away" in line]
+    assert thrown.startswith(f"cds-engine: what {tmp_path / 'other'}")
+    assert cohort(damaged, tmp_path / "third").code == 3
+    quiet = cohort(damaged, tmp_path / "third", "--max-damaged", "0.5", "--json")
+    assert (quiet.code, quiet.err) == (0, "")
+
+
+def test_a_cohort_takes_no_report_away(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    asked = ("replay", data, "--bundle", FOLDER, "--out", out, *complete())
+    assert run(*asked).code == 0
+    held = {file.name: file.read_bytes() for file in out.iterdir()}
+    said = cohort(data, out)
+    assert said.code == 3
+    assert "with its figures.json and report.html, which a cohort does not make" in said.err
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == held
+    assert run(*asked).code == 0
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == held
+    assert cohort(data, out, "--overwrite").code == 0
+    assert run(*asked).code == 0, "a replay makes answers beside the table of a cohort"
+
+
 def test_another_replay_is_written_over_only_when_that_is_asked(data: Path, tmp_path: Path) -> None:
     assert cohort(data, tmp_path / "out").code == 0
     said = cohort(data, tmp_path / "out", "--instant", "end")

@@ -1,6 +1,7 @@
 """Overlap, balance and the mapping to actions are counted; the ledger says what they come to."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 
 from cds_engine.assume.balance import balance, largest
 from cds_engine.assume.consistency import mapped
-from cds_engine.assume.ledger import ledger
+from cds_engine.assume.ledger import WEAK, Entry, hidden, ledger
 from cds_engine.assume.positivity import overlap, poor
 from cds_engine.estimate.stage import HistorySpec
 from cds_engine.estimate.trajectories import Trajectories
@@ -156,22 +157,65 @@ def test_randomised_actions_are_exchangeable_by_design() -> None:
     entries = ledger(trajectories, mapped(trajectories), overlaps, balance(trajectories, shares))
     assert entries[2].judgement == "by design"
     assert "randomised" in entries[2].evidence[0]
+    assert exchangeability(trajectories, adjusted_for=(), flips_at=1.1).whys == ()
+
+
+HIDDEN = (
+    "a hidden cause that shifts the odds of treatment by a factor of 1.46 could reverse the result "
+    "(below 2 we call it doubtful)"
+)
+UNBALANCED = (
+    "after weighting the largest standardised difference is still 0.25 (above 0.1 we call it "
+    "doubtful)"
+)
+UNHELD = "the study adjusted for diabetes, which the rule bundle does not hold"
+UNSAID = "nobody has said why the recorded history explains who was treated how; no figure can"
+
+
+def exchangeability(trajectories: Trajectories, **more: Any) -> Entry:
+    """The ledger's entry, for a cohort that is as balanced as weighting gets it."""
+    overlaps, shares = overlap(trajectories)
+    return ledger(trajectories, mapped(trajectories), overlaps, balance(trajectories, shares),
+                  **{"adjusted_for": ["Only x moves treatment."], **more})[2]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("gamma", "words"),
-    [(1.5, "by a factor of 1.50"), (float("inf"), "No strength of unmeasured confounding")],
+    ("gamma", "judgement", "words"),
+    [
+        pytest.param(1.46, "doubtful", "by a factor of 1.46", id="a weak hidden cause is enough"),
+        pytest.param(WEAK, "no problem measured", "by a factor of 2.00", id="the limit itself"),
+        pytest.param(float("inf"), "no problem measured", "No strength of unmeasured", id="none"),
+    ],
 )
-def test_the_ledger_says_how_much_confounding_would_do_it(gamma: float, words: str) -> None:
-    trajectories = one_stage()
-    overlaps, shares = overlap(trajectories)
-    entries = ledger(
-        trajectories, mapped(trajectories), overlaps, balance(trajectories, shares),
-        adjusted_for=["Only x moves treatment."], flips_at=gamma,
-    )  # fmt: skip
-    assert entries[2].judgement == "supported"
-    assert words in entries[2].evidence[-1]
-    assert entries[0].document()["signed_by"] is None
+def test_the_ledger_says_how_much_confounding_would_do_it(
+    gamma: float, judgement: str, words: str
+) -> None:
+    entry = exchangeability(one_stage(), flips_at=gamma)
+    assert entry.judgement == judgement
+    assert words in entry.evidence[-1]
+    assert entry.document()["signed_by"] is None
+    assert bool(entry.whys) is (judgement == "doubtful")
+
+
+def test_no_figure_supports_that_a_cohort_is_exchangeable() -> None:
+    assert exchangeability(one_stage()).judgement == "no problem measured"
+
+
+@pytest.mark.parametrize(
+    ("after", "flips_at", "unheld", "adjusted_for", "whys"),
+    [
+        pytest.param(0.05, 1.46, ("diabetes",), (), HIDDEN, id="a weak hidden cause"),
+        pytest.param(0.25, None, (), ("a reason",), UNBALANCED, id="not balanced"),
+        pytest.param(0.05, None, ("diabetes",), (), UNHELD, id="not held"),
+        pytest.param(0.05, 3.0, (), (), UNSAID, id="no reason"),
+        pytest.param(0.05, 3.0, (), ("a reason",), "", id="nothing against it"),
+    ],
+)
+def test_a_doubt_about_what_is_hidden_has_its_reason(
+    after: float, flips_at: float | None, unheld: tuple[str, ...], adjusted_for: tuple[str, ...],
+    whys: str,
+) -> None:  # fmt: skip
+    assert "; ".join(hidden(after, flips_at, adjusted_for, unheld)) == whys
 
 
 def test_incomplete_mapping_makes_consistency_doubtful() -> None:
@@ -181,3 +225,31 @@ def test_incomplete_mapping_makes_consistency_doubtful() -> None:
     entries = ledger(trajectories, rows, overlaps, balance(trajectories, shares))
     assert entries[0].judgement == "doubtful"
     assert "10 to none" in entries[0].evidence[0]
+    [why] = entries[0].whys
+    assert why.startswith("only 90.0% of the patients at only were given exactly one action (below")
+
+
+def test_actions_that_may_be_unseen_make_consistency_doubtful() -> None:
+    trajectories = one_stage()
+    overlaps, shares = overlap(trajectories)
+    why = "nobody has the drug on record"
+    entry = ledger(trajectories, mapped(trajectories), overlaps, balance(trajectories, shares),
+                   unseen=[why])[0]  # fmt: skip
+    assert entry.judgement == "doubtful"
+    assert entry.whys == (why,)
+    assert entry.evidence[0] == "Nobody has the drug on record."
+
+
+def test_an_action_without_a_choice_is_a_problem_and_no_share_of_nobody() -> None:
+    trajectories = one_stage()
+    overlaps, shares = overlap(trajectories)
+    none = replace(overlaps[0], could=0, took=0, rare=1.0, effective_n=0.0,
+                   largest_weight=float("nan"))  # fmt: skip
+    [problem] = poor([none])
+    assert problem == (
+        "stage only, a: nobody had a choice of which it was one, so that there is nothing to "
+        "compare"
+    )
+    entry = ledger(trajectories, mapped(trajectories), [none], balance(trajectories, shares))[1]
+    assert entry.judgement == "doubtful"
+    assert not [words for words in entry.evidence if "of 0" in words or "nan" in words]

@@ -57,6 +57,15 @@ def test_a_value_on_the_patients_it_was_learned_from_says_so(fitted: Fit) -> Non
     assert not any("in-sample" in note for note in fitted.values.value(LEARNED).notes)
 
 
+def test_a_value_that_rests_on_few_says_so_in_the_evidence(fitted: Fit) -> None:
+    evidence = json.loads(fitted.exported.files["evidence.json"])
+    told = {one["label"]: any("a replay refuses below 50" in note for note in one["notes"])
+            for one in evidence["values"]}  # fmt: skip
+    few = {one["label"]: one["effective_n"] < 50 for one in evidence["values"]}
+    assert told == few
+    assert set(few.values()) == {True, False}
+
+
 def test_the_ledger_waits_for_a_named_person(fitted: Fit) -> None:
     evidence = json.loads(fitted.exported.files["evidence.json"])
     assert [one["assumption"] for one in evidence["assumptions"]] == [

@@ -311,9 +311,13 @@ def test_a_column_that_is_not_there_is_answered_with_the_near_ones() -> None:
     with pytest.raises(TrajectoriesError) as caught:
         read_table(read_document(document), table)
     said = str(caught.value)
-    assert "three_months.sbp_three_months: the long table has no such column" in said
+    assert (
+        "three_months.sbp_three_months: the table of decisions has no such column, as the rule "
+        "bundle that it was made with declares no variable of this name; declare it there and run "
+        "cohort again, or name a column that it has; did you mean"
+    ) in said
     assert "did you mean `sbp`?" in said
-    assert "outcome: the long table has no such column; name the one that it has; " in said
+    assert "outcome: the table of decisions has no such column; name the one that it has; " in said
     assert "did you mean `outcome.value` or `outcome.state`?" in said
 
 
