@@ -10,19 +10,23 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+import pyarrow as pa
 import pytest
 import typer.main
 from builders.command_line import Said, run
 
 import cds_adapters
 import cds_engine
+from cds_adapters.bulk import eventfiles
 from cds_adapters.bulk.run import WORK
+from cds_adapters.bulk.vocabulary import MANY as MANY_UNREAD
+from cds_adapters.bulk.wanted import KIND_OF_TYPE
 from cds_adapters.cli.app import app
 from cds_adapters.cli.output import CANNOT_READ, FINDINGS, FINE, USAGE
 from cds_adapters.storage.shelf import read_bundle_folder, shipped_rules
 from cds_adapters.web.replays import SIDES
 from cds_engine.assume.balance import LARGE
-from cds_engine.assume.ledger import COMPLETE
+from cds_engine.assume.ledger import COMPLETE, WEAK
 from cds_engine.assume.positivity import MANY, RARE
 from cds_engine.history.value import MissingReason
 from cds_engine.replay import outcome
@@ -36,6 +40,7 @@ from cds_engine.replay.settings import ReplaySettings
 from cds_engine.replay.shard import replay_shard
 from cds_engine.replay.table import Columns
 from cds_engine.replay.taken import TakenState
+from cds_engine.vocabulary.time import iso
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "replay.md").read_text("utf-8")
@@ -128,6 +133,43 @@ def test_the_page_says_what_holds_without_an_option() -> None:
         else:
             assert (row[1] == "must be given") is options[name].required, name
     assert checked >= 11
+
+
+STRUCTS = {"time": eventfiles.EVENTS.field("time").type,
+         "unit": eventfiles.EVENTS.field("unit").type,
+         "span": eventfiles.EVENTS.field("span").type}  # fmt: skip
+TYPES = {**STRUCTS, "text": pa.string(), "texts": pa.list_(pa.string()), "instant": pa.int64(),
+         "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}  # fmt: skip
+
+
+@pytest.mark.parametrize("files", ["events", "persons"])
+def test_the_columns_of_event_files_are_those_that_are_read(files: str) -> None:
+    rows = table(f"column of {files}")
+    schema = {"events": eventfiles.EVENTS, "persons": eventfiles.PERSONS}[files]
+    assert [words(row[0])[0] for row in rows] == schema.names
+    assert [TYPES[row[1]] for row in rows] == schema.types
+    needed = {words(row[0])[0] for row in rows if row[2] == "must be there"}
+    assert needed == (set(eventfiles.NEEDED) if files == "events" else {"patient"})
+    instants = {words(row[0])[0] for row in rows if row[1] == "instant"}
+    assert instants == ({"recorded"} if files == "events" else {"death_known"})
+
+
+def test_the_parts_of_times_units_and_spans_are_those_that_are_read() -> None:
+    found = {words(row[0])[0]: TYPES[row[1]] for row in table("part")}
+    assert found == {
+        f"{name}.{one.name}": one.type for name, whole in STRUCTS.items() for one in whole
+    }
+
+
+def test_the_kinds_of_events_stand_for_the_types_that_are_named() -> None:
+    found = {one: words(row[0])[0] for row in table("kind of event") for one in words(row[1])}
+    assert found == KIND_OF_TYPE
+
+
+def test_instants_of_event_files_are_microseconds() -> None:
+    assert "microseconds since 1970 UTC; a column of another type is refused" in PAGE
+    row = {"patient": "p", "kind": "condition", "codes": [], "recorded": 1_000_000, "source": "C/1"}
+    assert iso(eventfiles.event_of(row).recorded) == "1970-01-01T00:00:01Z"
 
 
 def the_columns() -> Columns:
@@ -238,8 +280,8 @@ def test_what_scripts_ask_for_stands_in_the_figures(made: tuple[Path, list[Said]
 def test_the_manifest_states_the_limits_that_it_is_said_to(made: tuple[Path, list[Said]]) -> None:
     held = json.loads((made[0] / "run" / "manifest.json").read_text("utf-8"))["figures"].values()
     told = [float(row[1]) for row in table("limit")]
-    assert "all but the last four" in PAGE
-    assert set(told[:-4]) <= {float(one) for one in held if isinstance(one, int | float)}
+    assert "all but the last six" in PAGE
+    assert set(told[:-6]) <= {float(one) for one in held if isinstance(one, int | float)}
 
 
 def test_the_sides_of_a_pair_are_asked_for_by_their_letters() -> None:
@@ -251,6 +293,7 @@ def test_the_limits_are_those_of_the_program() -> None:
     limits = [
         plain.least_effective_n, plain.least_observed, plain.most_deaths, plain.least_known,
         plain.smallest_cell, plain.level, plain.folds, RARE, MANY, LARGE, COMPLETE,
+        WEAK, MANY_UNREAD,
     ]  # fmt: skip
     assert [float(row[1]) for row in table("limit")] == limits
     for row in table("limit"):

@@ -9,10 +9,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from cds_adapters.bulk.job import BundleFiles
+from cds_adapters.bulk.learned import not_known
 from cds_adapters.bulk.parquet import digest_of_file
 from cds_adapters.bulk.request import canonical
 from cds_adapters.bulk.spill import write_whole
 from cds_adapters.report.numbers import with_interval
+from cds_adapters.report.replay_first import sided
 from cds_adapters.report.replay_made import listed_vocabulary
 from cds_adapters.report.replay_page import replay_page
 from cds_adapters.report.ways_out import ways_out
@@ -66,6 +68,7 @@ def write_answers(
     rules = [read_bundle(dict(files)) for files in bundles]
     run = {name: manifest[name] for name in _OF_THE_RUN}
     run["data"] = manifest["data"]["digest"]
+    run["learned"] = list(not_known(bundles, run["data"]))
     if (out / VOCABULARY).exists():
         run["vocabulary"] = listed_vocabulary(json.loads((out / VOCABULARY).read_bytes()))
     against = rules[1] if len(rules) > 1 else None
@@ -148,4 +151,4 @@ def _said(one: dict[str, Any], figures: dict[str, Any]) -> str:
         return f"{one['label']}: no value, for {one['refused']}"
     told, unit = one["robust"], unit_words(figures["bundle"]["aim"]["unit"] or "")
     estimate, ends = with_interval(told["estimate"], told["low"], told["high"], unit)
-    return f"{one['label']}: {estimate} ({ends}), doubly robust"
+    return f"{one['label']}: {estimate} ({ends}), doubly robust. {sided(figures, one)}"

@@ -33,6 +33,7 @@ from cds_engine.estimate.study import LearnedStage, StudyDocument
 from cds_engine.estimate.trajectories import Trajectories
 from cds_engine.fit.evidence import Source
 from cds_engine.fit.fit import Fit
+from cds_engine.fit.marks import few
 
 NAME = "report.html"
 STAGES_HEAD = ("Stage", "Who is at it", "Options", "What is known (history)", "Advice depends on",
@@ -61,6 +62,7 @@ def fit_report(fit: Fit, source: Source) -> str:
         **_common(fit.study, fit.trajectories, source, fit.overlaps, fit.ledger),
         **_assumed(fit.trajectories, fit, rules=rules),
         unfollowed=[row.value.label for row in fit.values.rows if not row.value.followers],
+        thin=[f"{row.value.label} {few(row.value)}" for row in fit.values.rows if few(row.value)],
         values=values_chart(fit.values, words, fixed),
         differences=differences_chart(fit.values, words, fixed),
         answers=answers(fit.values, words),
@@ -116,7 +118,8 @@ def _common(
         "missing_how": study.outcome.missing,
         "design": _by_design(trajectories),
         "problems": list(poor(overlaps)),
-        "doubtful": [one.assumption for one in entries if one.judgement == "doubtful"],
+        "doubtful": [one for one in entries if one.judgement == "doubtful"],
+        "unsettled": [one for one in entries if one.judgement == "no problem measured"],
         "ledger": entries,
         "stages": (STAGES_HEAD, [_stage(stage) for stage in study.learned]),
         "actions": (("Name", "Action"), [(name, one.label) for name, one in study.actions.items()]),
@@ -201,6 +204,7 @@ def _provenance(fit: Fit, source: Source) -> list[tuple[str, str]]:
         ("Rule bundle", fit.exported.bundle.digest),
         ("bundle.yaml that was compared", fit.exported.certificate.digest),
         ("Data", source.data_digest),
+        *([("Records that the table was made from", source.records)] if source.records else []),
         ("Study file", source.study_digest),
     ]
 

@@ -29,12 +29,15 @@ from cds_adapters.report.numbers import (
     with_interval,
 )
 from cds_adapters.report.replay_first import version_name
+from cds_adapters.report.sides import better_side, verdict
 from cds_engine.replay.figures.flips import in_words
 from cds_engine.vocabulary.units import unit_words
 
 Figures = Mapping[str, Any]
 NAN = math.nan
 HELD = "held back"
+WEIGHTED_N = "Effective n of the weighted value"
+"""Of the two values it is that of the weighted one that is held against the least effective n."""
 
 
 def outcome_words(figures: Figures) -> str:
@@ -170,19 +173,20 @@ def values_chart(figures: Figures) -> Chart:
 
 def differences_chart(figures: Figures) -> Chart:
     """Return the paired differences."""
-    marks = []
+    marks, better = [], figures["bundle"]["aim"]["better"]
     for one in figures["value"]["differences"]:
         if one["refused"]:
             marks.append(Mark(one["label"], NAN, NAN, NAN, note="refused",
-                              extra=("",)))  # fmt: skip
+                              extra=("", "")))  # fmt: skip
             continue
         told, other = one["robust"], one.get("weighted")
         beside = _ends(other) if other else "none"
         marks.append(Mark(one["label"], told["estimate"], told["low"], told["high"],
-                          extra=(beside,)))  # fmt: skip
+                          extra=(verdict(told["low"], told["high"], better), beside)))  # fmt: skip
     axis = f"Difference in the outcome{unit_of(figures)}; {_better(figures)}"
     return forest("differences", "Paired differences on the same patients", marks, axis,
-                  reference=Line(0.0, "no difference"), extra_head=("By weighting alone",),
+                  reference=Line(0.0, "no difference"),
+                  extra_head=("In words", "By weighting alone"),
                   names=("Doubly robust, with interval", ""))  # fmt: skip
 
 
@@ -221,7 +225,7 @@ def subgroups_chart(figures: Figures, key: str) -> Chart:
         f"subgroups-{key}", f"{version_name(figures, key)} less usual care, in subgroups", marks,
         f"Difference in the outcome{unit_of(figures)}; {_better(figures)}",
         reference=Line(0.0, "no difference"),
-        extra_head=("Patients counted", "Effective n", "Followed", "Usual care", "Did the same"),
+        extra_head=("Patients counted", WEIGHTED_N, "Followed", "Usual care", "Did the same"),
         names=("Doubly robust, with interval", ""),
     )  # fmt: skip
 
@@ -356,8 +360,7 @@ def _group_mark(by: str, one: Figures, key: str) -> Mark:
 
 
 def _better(figures: Figures) -> str:
-    side = "above" if figures["bundle"]["aim"]["better"] == "higher" else "below"
-    return f"{side} 0 is better"
+    return f"{better_side(figures['bundle']['aim']['better'])} is better"
 
 
 def _ends(told: Figures | None) -> str:

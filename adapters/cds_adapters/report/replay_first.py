@@ -4,13 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cds_adapters.report.numbers import count, percent, with_interval
+from cds_adapters.report.sides import better_side, verdict
 from cds_adapters.report.ways_out import ways_out
 from cds_engine.vocabulary.units import unit_words
 
 Figures = Mapping[str, Any]
 NOT_ALONE = "Do not go live on this number alone."
-Answer = tuple[str, str, str]
-"""What is told, the number, and what stands below it."""
+BELOW = "Options that may help are named below."
+Answer = tuple[str, str, str, str]
+"""What is told, the number, what stands below it, and which way is better where that is asked."""
 
 
 def version_name(figures: Figures, key: str) -> str:
@@ -31,7 +33,8 @@ def first(figures: Figures) -> dict[str, Any]:
     doubts = list(_doubts(figures))
     poor = any(one["assumption"] == "positivity" for one in doubts_of(figures))
     warned = list(_warned(figures))
-    state = "problem" if refused or poor else "doubt" if doubts or warned else ""
+    alarmed = bool(warned or figures["run"].get("warnings"))
+    state = "problem" if refused or poor else "doubt" if doubts or alarmed else ""
     answers = [*spoken(figures), *_same(figures), *_worth(figures)]
     return {"state": state, "said": [*refused, *doubts], "warned": warned, "answers": answers}
 
@@ -114,7 +117,7 @@ def spoken(figures: Figures) -> Iterator[Answer]:
         if second and second["decisions"]:
             share = percent(second[key] / second["decisions"])
             among = f"of {_decisions(told, second)}; the second version {share}"
-        yield words, percent(told[key] / told["decisions"]), among
+        yield words, percent(told[key] / told["decisions"]), among, ""
 
 
 def _decisions(told: Figures, second: Figures) -> str:
@@ -128,7 +131,7 @@ def _refused(figures: Figures) -> Iterator[str]:
     if value["refused"]:
         yield f"No value is told. {value['refused']}"
     if ways_out(figures):
-        yield "Options that may help are named below."
+        yield BELOW
     for one in value["regimes"]:
         if one["refused"] and one["kind"] == "regime":
             yield f"{version_name(figures, one['key'])} has no value: {one['refused']}."
@@ -161,7 +164,7 @@ def _same(figures: Figures) -> Iterator[Answer]:
     second = figures.get("second")
     if second and (other := _all(second))["decisions"]:
         among += f"; the second version {percent(other['share'])} of {count(other['decisions'])}"
-    yield "Clinicians did the same in", percent(agreed["share"]), among
+    yield "Clinicians did the same in", percent(agreed["share"]), among, ""
 
 
 def _all(figures: Figures) -> dict[str, Any]:
@@ -180,7 +183,20 @@ def _worth(figures: Figures) -> Iterator[Answer]:
         if one["minus"] == "usual" and (apart := deviates.get(one["of"])):
             said += (f"; its advice differs from what was done in {percent(apart['share'])} of "
                      f"{count(apart['of'])} patients")  # fmt: skip
-        yield one["label"], value, said
+        yield one["label"], value, said, sided(figures, one)
+
+
+def sided(figures: Figures, one: Figures) -> str:
+    """Return which side of a difference speaks for whom, and where its interval lies.
+
+    Args:
+        figures: of the run, ``bundle`` being the version whose aim it is.
+        one: of ``value.differences``, with an estimate.
+    """
+    better, told = figures["bundle"]["aim"]["better"], one["robust"]
+    side, whose = better_side(better), version_name(figures, one["of"])
+    return (f"{side[0].upper()}{side[1:]} {whose[0].lower()}{whose[1:]} is better. "
+            f"{verdict(told['low'], told['high'], better)}")  # fmt: skip
 
 
 def _sentence(text: str) -> str:

@@ -23,9 +23,10 @@ Pair = tuple[str, str]
 HELD = "held back"
 STAGE = "Stage"
 ANY = "any flip"
-
-
 UNKNOWN = "not known"
+SEX = "person.sex"
+"""The column of the sex where no variable of the version reads it."""
+NO_AGE = "the version reads no age"
 QUARTERS = (0.25, 0.5, 0.75)
 
 
@@ -79,51 +80,96 @@ class FlipTable:
     why: str = ""
 
 
-def columns_wanted(bundle: RuleBundle, named: Iterable[str]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What stands where in a run's table.
+
+    Attributes:
+        age, sex: the columns; empty where it is not known which it is.
+        words: variable -> what a person calls it.
+        why: why there is no age.
+    """
+
+    age: str
+    sex: str
+    words: Mapping[str, str]
+    why: str = ""
+
+    @classmethod
+    def of(cls, bundle: RuleBundle) -> "Reads":
+        """Return what the version of a run says of its table."""
+        words = {name: one.label or name for name, one in bundle.variables.items()}
+        age = _from(bundle, "age")
+        return cls(age, _from(bundle, "sex") or SEX, words, "" if age else NO_AGE)
+
+    @classmethod
+    def told(cls, words: Mapping[str, str], others: Iterable[RuleBundle], why: str) -> "Reads":
+        """Return what is known of a table whose version was not read.
+
+        A variable of another version is taken to be that of the table where name and label agree.
+
+        Args:
+            words: the labels of the run's variables, as its figures tell them.
+            others: versions that were read.
+            why: what to say where none of them tells the age.
+        """
+        found = dict.fromkeys(("age", "sex"), "")
+        for bundle in others:
+            for source, name in found.items():
+                column = _from(bundle, source)
+                if not name and column and words.get(column) == _label(bundle, column):
+                    found[source] = column
+        return cls(found["age"], found["sex"] or SEX, words, "" if found["age"] else why)
+
+
+def columns_wanted(reads: Reads, named: Iterable[str]) -> list[str]:
     """Return the columns of a run's table by which its decisions are parted."""
-    own = [_column(bundle, source) for source in ("age", "sex")]
-    return list(dict.fromkeys([*own, *(name for name in named if name in bundle.variables)]))
+    own = [one for one in (reads.age, reads.sex) if one]
+    return list(dict.fromkeys([*own, *(name for name in named if name in reads.words)]))
 
 
 def parted(
-    columns: Rows, bundle: RuleBundle, age_bands: Sequence[int], named: Iterable[str]
+    columns: Rows, reads: Reads, age_bands: Sequence[int], named: Iterable[str]
 ) -> list[Parted]:
     """Part decisions by age band, sex and named variables.
 
     Args:
         columns: ``columns_wanted`` of the decisions, those that the table has.
-        bundle: the version whose run it was.
+        reads: what stands where.
         age_bands: whole years at which the bands of age begin.
         named: the variables.
     """
-    age, sex = (columns.get(_column(bundle, source)) for source in ("age", "sex"))
+    age, sex = columns.get(reads.age), columns.get(reads.sex)
     return [
-        Parted("Age", why="the version reads no age")
+        Parted("Age", why=reads.why or NO_AGE)
         if age is None
         else _cut("Age", age, age_bands, [f"{a} to {b - 1}" for a, b in pairwise(age_bands)]),
         Parted("Sex", why="neither the version nor the table holds the sex")
         if sex is None
         else _labels("Sex", sex),
-        *(_named(columns, bundle, name) for name in named),
+        *(_named(columns, reads, name) for name in named),
     ]
 
 
-def _column(bundle: RuleBundle, source: str) -> str:
+def _from(bundle: RuleBundle, source: str) -> str:
     base = bundle.base_variables.items()
-    found = (name for name, one in base if one.source == f"patient.{source}")
-    return next(found, f"person.{source}")
+    return next((name for name, one in base if one.source == f"patient.{source}"), "")
 
 
-def _named(columns: Rows, bundle: RuleBundle, name: str) -> Parted:
-    if name not in bundle.variables:
-        known = ", ".join(bundle.variables)
+def _label(bundle: RuleBundle, name: str) -> str:
+    return bundle.variables[name].label or name
+
+
+def _named(columns: Rows, reads: Reads, name: str) -> Parted:
+    if name not in reads.words or name not in columns:
+        known = ", ".join(reads.words)
         return Parted(name, why=f"the version has no variable {name!r}; it has {known}")
-    words = bundle.variables[name].label or name
-    if bundle.kinds[name].type != "number":
-        return _labels(words, columns[name])
+    words = reads.words[name]
     held = [value for value in columns[name] if value is not None]
     if not held:
         return Parted(words, why="it is known of nobody")
+    if any(isinstance(value, str | bool) for value in held):
+        return _labels(words, columns[name])
     cuts = sorted({float(one) for one in np.quantile(held, QUARTERS)})
     return _cut(words, columns[name], cuts, [f"{a:g} to below {b:g}" for a, b in pairwise(cuts)])
 

@@ -36,10 +36,40 @@ def vocabulary_rows(figures: Figures) -> list[tuple[str, ...]]:
     ]  # fmt: skip
 
 
+def action_rows(figures: Figures) -> list[tuple[str, str]]:
+    """Return how many patients have each action on record that is seen as some code."""
+    words = figures["bundle"]["actions"]
+    told = figures["run"].get("vocabulary") or {}
+    return [
+        (words.get(one["action"], one["action"]), count(one["patients"]))
+        for one in told.get("actions", ())
+    ]
+
+
+def unread_rows(figures: Figures) -> list[tuple[str, str]]:
+    """Return the commonest codes that nothing reads: first of what can show an action, then all."""
+    told = figures["run"].get("vocabulary") or {}
+    treated = [one for kind in told.get("treatments", ()) for one in kind["codes"]]
+    found = {one["code"]: one["number"] for one in (*treated, *told.get("unmapped", ()))}
+    return [(code, count(n)) for code, n in found.items()]
+
+
 def listed_vocabulary(told: Figures) -> dict[str, Any]:
-    """Return ``vocabulary.json`` with its variables as a list, whose order JSON keeps."""
+    """Return ``vocabulary.json`` with lists for what has an order, which JSON keeps."""
     variables = [{"variable": name, **one} for name, one in told["variables"].items()]
-    return {"patients": told["patients"], "variables": variables}
+    return {
+        "patients": told["patients"], "variables": variables,
+        "actions": [{"action": name, "patients": n} for name, n in told.get("actions", {}).items()],
+        "treatments": [
+            {"type": name, **one, "codes": _coded(one["codes"])}
+            for name, one in told.get("treatments", {}).items()
+        ],
+        "unmapped": _coded(told.get("unmapped", {})),
+    }  # fmt: skip
+
+
+def _coded(counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [{"code": code, "number": n} for code, n in counts.items()]
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -9,7 +9,13 @@ from cds_adapters.report.numbers import count, number, percent
 from cds_adapters.report.page import page
 from cds_adapters.report.replay_apart import horizon_words
 from cds_adapters.report.replay_first import already_words, deaths_words, first, unheld_words
-from cds_adapters.report.replay_made import VOCABULARY_CAPTION, made, vocabulary_rows
+from cds_adapters.report.replay_made import (
+    VOCABULARY_CAPTION,
+    action_rows,
+    made,
+    unread_rows,
+    vocabulary_rows,
+)
 from cds_adapters.report.ways_out import ways_out
 from cds_engine.replay.figures.flips import in_words
 from cds_engine.vocabulary.time import parse_duration
@@ -20,7 +26,7 @@ Trail = tuple[tuple[str, str], ...]
 LISTED = 100
 """How many flips the page lists one by one; ``figures.json`` lists them all."""
 
-_UNTOLD: dict[str, Any] = {"warnings": [], "settings": {}, "data": ""}
+_UNTOLD: dict[str, Any] = {"warnings": [], "settings": {}, "data": "", "learned": []}
 REASONS = {
     "missing": "An input is missing", "stale": "An input is too old",
     "out-of-range": "An input is not believable", "unit-unknown": "An input has no usable unit",
@@ -76,8 +82,10 @@ def replay_page(
         listed=LISTED, number=number, count=count,
         kinds=KINDS, states=STATES,
         percent=percent, horizon=_horizon(figures), ways=ways_out(figures),
+        weighted_n=charts.WEIGHTED_N,
         stages=lambda told: charts.in_order(figures, told), made=made(figures),
         vocabulary=vocabulary_rows(figures), vocabulary_caption=VOCABULARY_CAPTION,
+        actions_held=action_rows(figures), unread=unread_rows(figures),
         unheld=unheld_words(figures), deaths=deaths_words(figures),
         already=already_words(figures),
         level=f"{100 * figures['settings']['level']:g} %", **_charts(figures),

@@ -7,8 +7,8 @@ from typing import Any
 from cds_adapters.report.numbers import count, number, with_interval
 from cds_adapters.report.page import page
 from cds_adapters.report.replay_apart import differing, why_apart
-from cds_adapters.report.replay_charts import flips_chart
-from cds_adapters.report.replay_first import recoded_words
+from cds_adapters.report.replay_charts import WEIGHTED_N, flips_chart
+from cds_adapters.report.replay_first import BELOW, doubts_of, first, recoded_words
 from cds_adapters.report.replay_groups import (
     ANY,
     FlipRow,
@@ -18,6 +18,7 @@ from cds_adapters.report.replay_groups import (
     row_link,
 )
 from cds_adapters.report.replay_page import KINDS, LISTED, OTHER, Trail
+from cds_adapters.report.sides import better_side, verdict
 from cds_engine.replay.figures.flips import Choices, flips, in_words
 from cds_engine.vocabulary.units import unit_words
 
@@ -187,7 +188,10 @@ def pair_page(
         recoded=recoded_words(one) if names[0] == names[1] else [],
         smallest=smallest_cell(runs),
         values=[_values(name, run) for name, run in zip(names, runs, strict=True)],
-        count=count, told_to=links.patients or (_nowhere, _nowhere), links=links,
+        weighted_n=WEIGHTED_N, least=max(run["settings"]["least_effective_n"] for run in runs),
+        paired=paired(names, runs), doubts=_doubts(names, runs), state=_state(runs),
+        alike=one["bundle"]["digest"] == other["bundle"]["digest"],
+        count=count, number=number, told_to=links.patients or (_nowhere, _nowhere), links=links,
         to_row=row_link(links.address, by), trail=links.trail,
     )  # fmt: skip
 
@@ -226,13 +230,79 @@ def _values(name: str, figures: Figures) -> tuple[str, ...]:
     value = figures["value"]
     which = figures["which"]
     said = next((one for one in value["regimes"] if one["key"] == which), None)
+    doubts = ", ".join(one["assumption"] for one in doubts_of(figures)) or "none"
     if said is None or said["refused"]:
         why = value["refused"] or (said or {}).get("refused") or "no value"
-        return (name, figures["bundle"]["identity"], f"refused: {why}", "", "")
-    told, gain = said["robust"], said["minus_usual"]
-    unit = unit_words(figures["own"]["aim"]["unit"] or "")
+        return (name, figures["bundle"]["identity"], f"refused: {why}", "", "", "", doubts)
+    told, gain, aim = said["robust"], said["minus_usual"], figures["own"]["aim"]
+    unit, better = unit_words(aim["unit"] or ""), aim["better"]
     return (name, figures["bundle"]["identity"], _ends(told, unit), _ends(gain, unit),
-            number(said["weighted"]["effective_n"]))  # fmt: skip
+            f"{_side(better)} is better. {verdict(gain['low'], gain['high'], better)}",
+            number(said["weighted"]["effective_n"]), doubts)  # fmt: skip
+
+
+def _side(better: str) -> str:
+    return better_side(better).capitalize()
+
+
+def paired(names: tuple[str, str], runs: tuple[Figures, Figures]) -> dict[str, str] | None:
+    """Return the paired difference of the versions that are looked at, where a run has it.
+
+    A run has it that replayed both; it is turned round where the run's first version is the second
+    one here.
+
+    Args:
+        names: what the runs are called.
+        runs: their figures, ``of_version`` that is looked at.
+    """
+    wanted = [run["bundle"]["digest"] for run in runs]
+    for name, run in zip(names, runs, strict=True):
+        held = [one and one["digest"] for one in (run["own"], run["against"])]
+        if wanted[0] == wanted[1] or wanted not in (held, held[::-1]):
+            continue
+        for one in run["value"]["differences"]:
+            if (one["of"], one["minus"]) == (VERSION, AGAINST):
+                return {"run": name, **_turned(run, one, turn=wanted != held)}
+    return None
+
+
+def _turned(run: Figures, one: Figures, *, turn: bool) -> dict[str, str]:
+    if one["refused"]:
+        return {"refused": one["refused"], "said": "", "side": ""}
+    aim, told = run["own"]["aim"], one["robust"]
+    estimate, low, high = told["estimate"], told["low"], told["high"]
+    if turn:
+        estimate, low, high = -estimate, -high, -low
+    said = _ends({"estimate": estimate, "low": low, "high": high}, unit_words(aim["unit"] or ""))
+    side = f"{_side(aim['better'])} the first is better. {verdict(low, high, aim['better'])}"
+    return {"refused": "", "said": said, "side": side}
+
+
+def _state(runs: tuple[Figures, Figures]) -> str:
+    """Return the graver of the colours that the reports of two runs have."""
+    states = [first(_own(run))["state"] for run in runs]
+    return next((one for one in ("problem", "doubt") if one in states), "")
+
+
+def _doubts(
+    names: tuple[str, str], runs: tuple[Figures, Figures]
+) -> list[tuple[str, Sequence[str]]]:
+    """Return of each run what its report says before any number, in the same words."""
+    found: dict[str, list[str]] = {}
+    for name, run in zip(names, runs, strict=True):
+        figures = _own(run)
+        told, elsewhere = first(figures), {BELOW, *recoded_words(figures)}
+        said = [*told["said"], *told["warned"], *figures["run"].get("warnings", ())]
+        found[name] = [one for one in said if one not in elsewhere]
+    told_of = [(name, lines) for name, lines in found.items() if lines]
+    if len(told_of) > 1 and told_of[0][1] == told_of[1][1]:
+        return [("both runs", told_of[0][1])]
+    return [(f"the run {name}", lines) for name, lines in told_of]
+
+
+def _own(run: Figures) -> Figures:
+    """Return the figures as the run's own report shows them, see ``of_version``."""
+    return {**run, "bundle": run["own"]}
 
 
 def _ends(told: Figures, unit: str) -> str:

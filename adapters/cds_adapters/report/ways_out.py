@@ -1,6 +1,6 @@
 """A replay that saw too few outcomes names the options with which it may see more."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cds_engine.vocabulary.time import parse_duration
@@ -8,6 +8,7 @@ from cds_engine.vocabulary.time import parse_duration
 Figures = Mapping[str, Any]
 NO_HORIZON = "no-horizon"
 NOT_YET = "pending"
+SITE = "--site"
 FROM_START = (
     "the horizon counts from a patient's first decision point at a stage, not anew from each "
     "decision"
@@ -18,12 +19,24 @@ def ways_out(figures: Figures) -> tuple[tuple[str, str], ...]:
     """Return options of ``cds-engine replay`` that may help, each with what it does.
 
     Empty unless too few outcomes are the reason why no value is told. What the run has already
-    been told is not named again.
+    been told is not named again. Where what the outcome is read from was found for no patient, no
+    other horizon or tolerance finds it.
     """
     value = figures["value"]
     if value.get("refused_for") != "outcomes":
         return ()
+    if nowhere := value.get("found_nowhere"):
+        return ((SITE, _unmapped(figures, nowhere)),)
     return tuple(_ways(figures, value["cohort"]["outcomes"], figures["run"].get("settings", {})))
+
+
+def _unmapped(figures: Figures, names: Sequence[str]) -> str:
+    labels = figures["bundle"]["variables"]
+    said = ", ".join(f"{labels.get(name, name)} ({name})" for name in names)
+    return (
+        f"settings whose [codes] map the local codes of {said}, found for no patient; if it is not "
+        "in the export at all, export it. No other horizon or tolerance would find it"
+    )
 
 
 def _ways(

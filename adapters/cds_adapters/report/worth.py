@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from cds_adapters.report.charts import Chart, Line, Mark, forest
 from cds_adapters.report.numbers import count, interval, number, places_for, signed
+from cds_adapters.report.sides import better_side, verdict
 from cds_adapters.report.words import Words
 from cds_engine.errors import EstimationError
 from cds_engine.estimate.comparison import Compared, ValueTable
-from cds_engine.estimate.value import ValueEstimate
 
 FOLLOWED = ("Followed by", "Effective n")
 
@@ -43,7 +43,7 @@ def differences_chart(values: ValueTable, words: Words, fixed: str) -> Chart:
         f"Difference in mean outcome from {values.usual.label} and from the best of the "
         f"{fixed.lower()}: {words.outcome}",
         marks,
-        f"Difference{words.unit}; {'above' if words.better == 'higher' else 'below'} 0 is better",
+        f"Difference{words.unit}; {better_side(words.better)} is better",
         reference=Line(0.0, ""),
         names=(f"Adjusted, with {values.usual.level:.0%} interval", "Crude difference"),
     )
@@ -70,20 +70,9 @@ def answers(values: ValueTable, words: Words) -> list[tuple[str, str, str, str]]
     return [
         (f"{label} minus {other.label}", signed(gap.estimate, places),
          f"{gap.level:.0%} interval {interval(gap.low, gap.high, places)}",
-         verdict(gap, words.better) + warning)
+         verdict(gap.low, gap.high, words.better) + warning)
         for label, gap, other, warning in told
     ]  # fmt: skip
-
-
-def verdict(gap: ValueEstimate, better: str) -> str:
-    """Say in words which side of no difference an interval lies on."""
-    sign = 1 if better == "higher" else -1
-    low, high = sorted((sign * gap.low, sign * gap.high))
-    if low > 0:
-        return "The whole interval is on the better side of no difference."
-    if high < 0:
-        return "The whole interval is on the worse side of no difference."
-    return "The interval includes no difference."
 
 
 def weight_rows(rows: Sequence[Compared]) -> list[tuple[str, ...]]:

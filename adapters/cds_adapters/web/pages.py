@@ -18,11 +18,12 @@ from cds_adapters.web.decisionview import evaluate_again, feedback_rows, stored_
 from cds_adapters.web.errors import PageError
 from cds_adapters.web.formguard import check_form, form_token, set_token
 from cds_adapters.web.overview import overview, recent_rows
-from cds_adapters.web.patientview import patient_view, read_wish
+from cds_adapters.web.patientview import PatientView, patient_view, read_wish
 from cds_adapters.web.regimeview import regime_view
 from cds_adapters.web.render import SECURITY_HEADERS, Renderer
 from cds_adapters.web.replayfolder import ReplayFolder
 from cds_adapters.web.replays import ReplayPages
+from cds_adapters.web.runrow import RunTold, run_told
 from cds_adapters.web.serve import PageRoutes, static_file, stored
 from cds_adapters.web.tryform import read_entry
 from cds_engine.bundle.model import RuleBundle
@@ -101,7 +102,11 @@ def add_pages(app: FastAPI, pages: Pages) -> None:
     routes.get("/patients", shown.patients)
     routes.get("/patients/{id}", shown.patient)
     ReplayPages(
-        pages.replays, shown.render, pages.shelf.by_digest, patients=pages.patients is not None
+        pages.replays,
+        shown.render,
+        pages.shelf.by_digest,
+        lambda identity: pages.regimes[identity].bundle if identity in pages.regimes else None,
+        patients=pages.patients is not None,
     ).add(routes)
     routes.get("/static/{name}", shown.static)
     routes.catch_lost_readers()
@@ -210,7 +215,19 @@ class _Shown:
             names.append(wish.regime)  # an older version, which a replay was of
         regimes = [self.pages.regimes[name] for name in names]
         view = patient_view(record, regimes, wish, self.render.calendar)
-        return self.render.page("patient.html", 400 if wish.problem else 200, view=view)
+        status = 400 if wish.problem else 404 if view.absent else 200
+        return self.render.page("patient.html", status, view=view, run=self.beside(view))
+
+    def beside(self, view: PatientView) -> RunTold | None:
+        """Return what the run says whose page led here; None where none did."""
+        wish = view.wish
+        if not wish.run or wish.problem:
+            return None
+        told = None
+        if view.shown is not None and view.decision is not None:
+            told = view.shown.bundle, view.decision
+        patient = view.patient, wish.without
+        return run_told(self.pages.replays, wish.run, wish.side, told, patient)
 
     def static(self, request: Request) -> Response:
         return static_file(self.render, request)

@@ -34,6 +34,8 @@ class Wish:
         problem: why the instant cannot be used; empty where it can.
         without: source records that are withheld: a replay decides before what was ordered in the
             very encounter.
+        run: the run whose page led here, if one did.
+        side: ``against`` where it is the run's second version that is asked.
     """
 
     as_of: Instant
@@ -41,6 +43,8 @@ class Wish:
     regime: str = ""
     problem: str = ""
     without: tuple[str, ...] = ()
+    run: str = ""
+    side: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +104,15 @@ class PatientView:
     Attributes:
         before, after: the nearest instants at which something became known; None if there is none.
         known, later: how many source records were known by then, and how many came later.
-        rows: every variable of the regime that is shown in full.
+        regimes: what each says; empty where the one that is asked for is absent.
+        shown: what is said in full; None where the one that is asked for is absent, for what
+            another says is no answer of it.
+        decision: what it rests on.
+        read_by: the version whose variables are shown.
+        rows: every variable of it.
         set_aside: source records that were not used then, and why.
         without: source records that are withheld.
+        choices: the regimes that can be asked: how an address names each, and its title.
     """
 
     patient: str
@@ -113,25 +123,39 @@ class PatientView:
     later: int
     visits: tuple[Visit, ...]
     regimes: tuple[Said, ...]
-    shown: Said
+    shown: Said | None
+    decision: Decision | None
+    read_by: RuleBundle
+    choices: tuple[tuple[str, str], ...]
     rows: tuple[Row, ...]
     set_aside: tuple[tuple[str, str], ...]
     deceased: bool
     without: tuple[str, ...]
+
+    @property
+    def absent(self) -> str:
+        """The regime that is asked for and that was not read; empty where there is one."""
+        return self.wish.regime if self.shown is None else ""
+
+    @property
+    def address(self) -> str:
+        """How an address names what is asked for."""
+        return self.wish.regime if self.shown is None else self.shown.address
 
 
 def read_wish(query: QueryParams, now: Instant) -> Wish:
     """Read the address; an instant that is none is kept as typed, with the reason."""
     text, regime = query.get("as_of", "").strip(), query.get("regime", "")
     without = tuple(dict.fromkeys(query.getlist("without")))
+    run = query.get("run", ""), query.get("side", "")
     if not text:
-        return Wish(now, iso(now), regime, without=without)
+        return Wish(now, iso(now), regime, "", without, *run)
     # a plus sign in an address stands for a blank unless it was quoted
     text = text.replace(" ", "+")
     try:
-        return Wish(parse_instant(text), text, regime, without=without)
+        return Wish(parse_instant(text), text, regime, "", without, *run)
     except InstantError as error:
-        return Wish(now, text, regime, str(error), without)
+        return Wish(now, text, regime, str(error), without, *run)
 
 
 def patient_view(
@@ -147,8 +171,13 @@ def patient_view(
     """
     record, without = withheld(record, wish.without)
     told = [(regime, *regime.decide(record, wish.as_of)) for regime in regimes]
-    names = _names([regime.bundle for regime in regimes])
-    chosen = _chosen([decision for _, _, decision in told], names, wish.regime)
+    bundles = [regime.bundle for regime in regimes]
+    names = _names(bundles)
+    asked = _asked(bundles, names, wish.regime)
+    absent = bool(wish.regime) and asked is None
+    chosen = asked
+    if chosen is None:
+        chosen = _chosen([decision for _, _, decision in told], bundles, wish.regime)
     said = tuple(
         Said(
             regime.bundle,
@@ -171,9 +200,12 @@ def patient_view(
         known=len(known),
         later=len({event.source for event in record.events} - known),
         visits=tuple(_visits(record, wish, calendar)),
-        regimes=said,
-        shown=said[chosen],
-        rows=tuple(_rows(told[chosen][0].bundle, history, calendar)),
+        regimes=() if absent else said,
+        shown=None if absent else said[chosen],
+        decision=None if absent else told[chosen][2],
+        read_by=bundles[chosen],
+        choices=tuple((one.address, _title(one)) for one in said),
+        rows=tuple(_rows(bundles[chosen], history, calendar)),
         set_aside=history.set_aside,
         deceased=history.deceased,
         without=without,
@@ -187,11 +219,26 @@ def _names(bundles: Sequence[RuleBundle]) -> list[str]:
     return names
 
 
-def _chosen(decisions: Sequence[Decision], names: Sequence[str], wanted: str) -> int:
-    for name in (wanted, wanted.partition("@")[0]):
-        if name in names:
-            return names.index(name)
-    return min(range(len(decisions)), key=lambda n: (_apart(decisions[n]), n))
+def _title(said: Said) -> str:
+    title = said.bundle.document.title
+    return f"{title} ({said.bundle.version})" if "@" in said.address else title
+
+
+def _asked(bundles: Sequence[RuleBundle], names: Sequence[str], wanted: str) -> int | None:
+    """Return which is asked for; None where nothing is, or one that is not among them."""
+    for n, (bundle, name) in enumerate(zip(bundles, names, strict=True)):
+        if wanted in (name, bundle.identity):
+            return n
+    return None
+
+
+def _chosen(decisions: Sequence[Decision], bundles: Sequence[RuleBundle], wanted: str) -> int:
+    """Return which has a word on the patient, another version of what is asked for first."""
+    regime = wanted.partition("@")[0]
+    return min(
+        range(len(decisions)),
+        key=lambda n: (bundles[n].regime != regime, _apart(decisions[n]), n),
+    )
 
 
 def _apart(decision: Decision) -> int:

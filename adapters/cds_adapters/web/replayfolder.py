@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,12 +11,23 @@ from typing import Any
 from cds_adapters.report.numbers import with_interval
 from cds_adapters.report.replay_apart import horizon_words, instant_words, short_digest
 from cds_adapters.web.errors import PageError
+from cds_engine.errors import CDSError
 from cds_engine.vocabulary.units import unit_words
 
 Figures = Mapping[str, Any]
 FIGURES, DECISIONS = "figures.json", "decisions.parquet"
 FORMAT = 1
+MANIFEST = "manifest.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
+
+_NO_ADDRESS = (
+    "No address can name this folder: a name has letters without accents, digits and . _ @ - "
+    "only, begins with a letter or a digit, and has at most 100 of them. Rename it."
+)
+_NO_FIGURES = (
+    f"There is no {FIGURES}: it is a cohort, or a replay that is not finished. Make them with "
+    "cds-engine figures, or give the replay again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +69,31 @@ class RunRow:
     fault: str = ""
 
 
+class ReplayFolderError(CDSError):
+    """A folder of replays that is none."""
+
+
 class ReplayFolder:
-    """Finds runs by their names in one folder."""
+    """Finds runs by their names in one folder.
+
+    Raises:
+        ReplayFolderError: if there is no such folder, or it is that of one run.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if not path.is_dir():
+            raise ReplayFolderError(
+                f"--replays: {path} is no folder; name the one that holds the folders of the runs"
+            )
+        if (path / FIGURES).is_file() or (path / MANIFEST).is_file():
+            raise ReplayFolderError(
+                f"--replays: {path} is itself a run, and no folder of runs; name the folder above "
+                f"it, {path.resolve().parent}"
+            )
 
     def names(self) -> list[str]:
-        """Return the names of all runs that have figures."""
+        """Return the names of all runs that have figures; none where the folder has gone since."""
         if not self.path.is_dir():
             return []
         return sorted(one.name for one in self.path.iterdir() if self._is_run(one.name))
@@ -86,8 +114,19 @@ class ReplayFolder:
         return self.path / name
 
     def rows(self) -> list[RunRow]:
-        """Return what the list says of every run."""
-        return [_row(self.find(name), *stamp(self.path / name)) for name in self.names()]
+        """Return what the list says of every run, and of every folder of a run that is none."""
+        rows = [_row(self.find(name), *stamp(self.path / name)) for name in self.names()]
+        return sorted([*rows, *self._skipped()], key=lambda row: row.name)
+
+    def _skipped(self) -> Iterator[RunRow]:
+        """Yield the folders that a replay or a cohort wrote and that no address can show."""
+        for one in self.path.iterdir() if self.path.is_dir() else ():
+            if one.is_symlink() or not one.is_dir() or self._is_run(one.name):
+                continue
+            if (one / FIGURES).is_file():
+                yield RunRow(one.name, fault=_NO_ADDRESS)
+            elif (one / MANIFEST).is_file():
+                yield RunRow(one.name, fault=_NO_FIGURES)
 
     def _is_run(self, name: str) -> bool:
         if not _NAME.fullmatch(name):

@@ -29,7 +29,7 @@ from cds_adapters.web.serve import PageRoutes
 from cds_engine.bundle.model import RuleBundle
 
 if TYPE_CHECKING:
-    from cds_adapters.report.replay_groups import Parted
+    from cds_adapters.report.replay_groups import Parted, Reads
     from cds_adapters.report.replay_pair import Joined
 
 NEEDED = ("matplotlib", "pyarrow")
@@ -42,7 +42,7 @@ SIDES = ("a", "b")
 """Which version of the first run, and of the second, is asked for by."""
 Trail = tuple[tuple[str, str], ...]
 FindBundle = Callable[[str], RuleBundle | None]
-"""Digest -> the rule bundle, if the service has read it."""
+"""Digest, or regime@version -> the rule bundle, if the service has read it."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,29 @@ class PatientLink:
 
     Attributes:
         version: regime@version.
+        run: the run's name, by which the page is held against its row.
+        side: ``against`` for the second version of the run.
         withheld: patient and instant -> what was ordered in the very encounter.
     """
 
     render: Renderer
     version: str
+    run: str
+    side: str = ""
     withheld: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
 
     def __call__(self, patient: str, as_of: str) -> str:
         """Return the address."""
         without = self.withheld.get((patient, as_of), ())
+        side = {"side": self.side} if self.side else {}
         return self.render.url(
-            "patients", patient, as_of=as_of, regime=self.version, without=without
+            "patients",
+            patient,
+            as_of=as_of,
+            regime=self.version,
+            run=self.run,
+            **side,
+            without=without,
         )
 
 
@@ -70,11 +81,18 @@ class ReplayPages:
     """One method per page; each takes the request and returns the response."""
 
     def __init__(
-        self, folder: ReplayFolder | None, render: Renderer, bundle: FindBundle, *, patients: bool
+        self,
+        folder: ReplayFolder | None,
+        render: Renderer,
+        bundle: FindBundle,
+        named: FindBundle,
+        *,
+        patients: bool,
     ) -> None:
         self._folder = folder
         self.render = render
         self.bundle = bundle
+        self.named = named
         self.patients = patients
 
     def add(self, routes: PageRoutes) -> None:
@@ -114,9 +132,14 @@ class ReplayPages:
             sound=[row.name for row in rows if not row.fault],
             chosen=chosen,
             problem=problem,
+            doubts={row.name: self._doubts(row.name) for row in rows if not row.fault},
             patients=self.patients,
             address=self._version,
         )
+
+    def _doubts(self, name: str) -> tuple[str, tuple[str, ...]]:
+        path = self.folder.find(name)
+        return _doubts(path, *stamp(path))
 
     def run(self, request: Request) -> Response:
         """Show the report of a run, its names leading to the patients' pages."""
@@ -133,10 +156,11 @@ class ReplayPages:
         asked = {name: text for name, text in request.query_params.items() if text}
         by = asked.pop(BY, "")
         runs = figures_in(paths[0]), figures_in(paths[1])
-        which = _which(runs, asked, same=paths[0] == paths[1])
+        same = paths[0] == paths[1]
+        which = _which(runs, asked, same=same)
         one, other = (replay_pair.of_version(*side) for side in zip(runs, which, strict=True))
         found = replay_pair.joined(*(_decided(*side) for side in zip(paths, which, strict=True)))
-        parts = _parts(runs, [self._read(run) for run in runs], paths, found, by)
+        parts = _parts(runs, self._reads(runs), paths, found, by)
         bundles = filter(None, map(self._read, (one, other)))
         order = [stage.name for bundle in bundles for stage in bundle.stages]
         tables = replay_pair.pair_tables(found, (one, other), parts, order)
@@ -151,7 +175,7 @@ class ReplayPages:
             )
         names = (paths[0].name, paths[1].name)
         trail = self._trail(*names)
-        kept, swapped = _asking(*which), _asking(*reversed(which))
+        kept, swapped = _asking(*which, same=same), _asking(*reversed(which), same=same)
         address = partial(self.render.url, "replays", names[0], "vs", names[1])
         links = replay_pair.PairLinks(
             patients=tuple(
@@ -176,6 +200,32 @@ class ReplayPages:
     def _read(self, figures: Figures) -> RuleBundle | None:
         return self.bundle(figures["bundle"]["digest"])
 
+    def _reads(self, runs: tuple[Figures, Figures]) -> "list[Reads]":
+        """Return what stands where in the tables of runs, by the rule bundles that were read.
+
+        Where the version of a run was not read, every other one of the two runs helps, and one of
+        its name with other bytes.
+        """
+        from cds_adapters.report.replay_groups import Reads  # noqa: PLC0415 - draws
+
+        told = [one for run in runs for one in (run["bundle"], run["against"]) if one]
+        found = [self.bundle(one["digest"]) or self.named(one["identity"]) for one in told]
+        others = [one for one in found if one is not None]
+        lacking = dict.fromkeys(
+            run["bundle"]["identity"] for run in runs if self._read(run) is None
+        )
+        why = (
+            f"which variable is the age is said by the rule bundle alone, and this service has "
+            f"not read {' or '.join(lacking)} as it was replayed; put it into the folder of rules"
+        )
+        own = [self._read(run) for run in runs]
+        return [
+            Reads.told(run["bundle"]["variables"], others, why)
+            if bundle is None
+            else Reads.of(bundle)
+            for run, bundle in zip(runs, own, strict=True)
+        ]
+
     def _trail(self, *runs: str) -> Trail:
         runs = tuple(dict.fromkeys(runs))
         above = (("cds-engine", self.render.url()), ("Replays", self.render.url("replays")))
@@ -191,14 +241,18 @@ class ReplayPages:
 def _which(runs: tuple[Figures, Figures], asked: dict[str, str], *, same: bool) -> list[str]:
     """Take out of what is asked for which version of each run is meant.
 
-    A run beside itself is its two versions, unless it is said otherwise.
+    A run beside itself is its two versions, unless both sides are said otherwise.
     """
     from cds_adapters.report.replay_pair import AGAINST, VERSION  # noqa: PLC0415 - draws
 
+    said = [asked.pop(side, "") for side in SIDES]
+    other = {VERSION: AGAINST, AGAINST: VERSION}
+    if same and runs[0]["against"]:
+        said[0] = said[0] or other.get(said[1], VERSION)
+        said[1] = said[1] or other.get(said[0], VERSION)
     found = []
-    for side, run in zip(SIDES, runs, strict=True):
-        usual = AGAINST if same and side == SIDES[1] and run["against"] else VERSION
-        which = asked.pop(side, usual)
+    for one, run in zip(said, runs, strict=True):
+        which = one or VERSION
         if which not in (VERSION, AGAINST) or (which == AGAINST and not run["against"]):
             raise PageError(
                 404,
@@ -210,15 +264,26 @@ def _which(runs: tuple[Figures, Figures], asked: dict[str, str], *, same: bool) 
     return found
 
 
-def _asking(one: str, other: str) -> dict[str, str]:
-    """Return by what an address names the versions."""
-    return {} if one == other == "version" else dict(zip(SIDES, (one, other), strict=True))
+def _asking(one: str, other: str, *, same: bool) -> dict[str, str]:
+    """Return by what an address names the versions; of one run it says both sides."""
+    if one == other == "version" and not same:
+        return {}
+    return dict(zip(SIDES, (one, other), strict=True))
 
 
 def _decided(path: Path, which: str) -> Mapping[str, Sequence[Any]]:
     from cds_adapters.report import replay_pair  # noqa: PLC0415 - draws
 
     return replay_pair.as_decided(_columns(path, replay_pair.columns_of(which)), which)
+
+
+@lru_cache(maxsize=1000)
+def _doubts(path: Path, _changed: int, _size: int) -> tuple[str, tuple[str, ...]]:
+    """Return the colour of a run's report, and which assumptions are doubtful in it."""
+    from cds_adapters.report.replay_first import doubts_of, first  # noqa: PLC0415 - draws
+
+    figures = figures_in(path)
+    return first(figures)["state"], tuple(one["assumption"] for one in doubts_of(figures))
 
 
 @lru_cache(maxsize=8)
@@ -236,7 +301,9 @@ def _report(
 
 
 def _link(render: Renderer, figures: Figures, path: Path, which: str) -> PatientLink:
-    return PatientLink(render, figures["bundle"]["identity"], _withheld(path, WITHHELD[which]))
+    side = "" if which == "version" else which
+    withheld = _withheld(path, WITHHELD[which])
+    return PatientLink(render, figures["bundle"]["identity"], path.name, side, withheld)
 
 
 def _withheld(path: Path, column: str) -> dict[tuple[str, str], Sequence[str]]:
@@ -252,26 +319,20 @@ def _withheld(path: Path, column: str) -> dict[tuple[str, str], Sequence[str]]:
 
 def _parts(
     runs: tuple[Figures, Figures],
-    bundles: Sequence[RuleBundle | None],
+    reads: "Sequence[Reads]",
     paths: Sequence[Path],
     found: "Joined",
     by: str,
 ) -> "list[Parted]":
     """Part the decisions by what the versions read, as the first run that can tell read it."""
-    from cds_adapters.report.replay_groups import Parted, columns_wanted, parted  # noqa: PLC0415
+    from cds_adapters.report.replay_groups import columns_wanted, parted  # noqa: PLC0415
 
     named = [name for one in runs for name in one["settings"]["subgroups"]]
     named = list(dict.fromkeys([*named, *([by] if by else [])]))
-    for run, bundle, path, places in zip(runs, bundles, paths, found.places, strict=True):
-        if bundle is not None:
-            columns = _columns(path, columns_wanted(bundle, named), optional=True)
-            held = {name: [one[at] for at in places] for name, one in columns.items()}
-            return parted(held, bundle, run["settings"]["age_bands"], named)
-    why = (
-        "the service has read neither version's rule bundle, which says where age and sex "
-        "stand; put it into the folder of rules"
-    )
-    return [Parted(name, why=why) for name in ("Age", "Sex", *named)]
+    at = 0 if reads[0].age or not reads[1].age else 1
+    columns = _columns(paths[at], columns_wanted(reads[at], named), optional=True)
+    held = {name: [one[row] for row in found.places[at]] for name, one in columns.items()}
+    return parted(held, reads[at], runs[at]["settings"]["age_bands"], named)
 
 
 def _columns(

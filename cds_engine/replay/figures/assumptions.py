@@ -1,14 +1,14 @@
 """What the values rest on is measured: overlap, balance, and what hidden confounding would do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isnan
 from typing import Any
 
-from cds_engine.assume.balance import LARGE, balance, largest
+from cds_engine.assume.balance import balance, largest
 from cds_engine.assume.consistency import mapped
-from cds_engine.assume.ledger import COMPLETE, Entry, ledger
-from cds_engine.assume.positivity import overlap, poor
+from cds_engine.assume.ledger import Entry, ledger
+from cds_engine.assume.positivity import overlap
 from cds_engine.bundle.model import RuleBundle
 from cds_engine.estimate.rule import Observed
 from cds_engine.estimate.sensitivity import sensitivity_model
@@ -25,13 +25,11 @@ from cds_engine.replay.figures.values import (
     trajectories_of,
 )
 
-WEAK = 2.0
-"""Where a weaker hidden cause could reverse the result, exchangeability is called doubtful."""
-
 
 def assumptions(
-    found: Valued, bundle: RuleBundle, flips_at: float, unheld: Sequence[str] = ()
-) -> dict[str, Any]:
+    found: Valued, bundle: RuleBundle, flips_at: float, unheld: Sequence[str] = (),
+    unseen: Sequence[str] = (),
+) -> dict[str, Any]:  # fmt: skip
     """Return overlap, balance and the three assumptions with their evidence, to be signed.
 
     Args:
@@ -40,6 +38,7 @@ def assumptions(
         flips_at: the Gamma at which the version's difference from usual care could flip; NaN
             where there is none.
         unheld: what a study adjusted for and the bundle does not hold.
+        unseen: see ``unseen``.
     """
     t = trajectories_of(found.cohort)
     overlaps, shares = overlap(t, list(found.shares))
@@ -58,15 +57,8 @@ def assumptions(
                for one in overlaps]  # fmt: skip
     entries = ledger(
         labelled, [replace(one, stage=stages[one.stage]) for one in rows], covered, compared,
-        flips_at=None if isnan(flips_at) else flips_at,
+        flips_at=None if isnan(flips_at) else flips_at, unheld=unheld, unseen=unseen,
     )  # fmt: skip
-    whys = {
-        "consistency": [f"only {one.share:.1%} of the patients at {stages[one.stage]} were given "
-                        f"exactly one action (below {COMPLETE:.0%} we call it doubtful)"
-                        for one in rows if one.share < COMPLETE],
-        "positivity": poor(covered),
-        "sequential exchangeability": _hidden(flips_at, after, unheld),
-    }  # fmt: skip
     return {
         "overlap": [
             {"stage": o.stage, "action": o.action, "could": o.could, "took": o.took,
@@ -77,9 +69,30 @@ def assumptions(
                      "after": b.after} for b in compared],
         "largest": {"before": before, "after": after},
         "ledger": [_document(entry) for entry in entries],
-        "doubts": [{"assumption": one.assumption, "whys": list(whys[one.assumption])}
+        "doubts": [{"assumption": one.assumption, "whys": list(one.whys)}
                    for one in entries if one.judgement == "doubtful"],
     }  # fmt: skip
+
+
+def unseen(bundle: RuleBundle, run: Mapping[str, Any]) -> list[str]:
+    """Return why actions may have been taken that the records do not show as such, in words.
+
+    Nothing where the run does not tell its vocabulary: ``actions``, each with the patients who have
+    it on record, and ``treatments``, each type of resource with what of it nothing reads.
+    """
+    told = run.get("vocabulary", {})
+    found = [
+        f"nobody has {bundle.actions[one['action']].label} on record under the codes that it is "
+        "seen as"
+        for one in told.get("actions", ())
+        if not one["patients"] and one["action"] in bundle.actions
+    ]
+    return found + [
+        f"{one['unread']} of {one['resources']} resources of type {one['type']} have codes that "
+        "nothing reads, and may be actions"
+        for one in told.get("treatments", ())
+        if one["doubtful"]
+    ]
 
 
 def _document(entry: Entry) -> dict[str, Any]:
@@ -97,27 +110,6 @@ def _labelled(t: Trajectories, bundle: RuleBundle) -> Trajectories:
                                 variables=tuple(words[name] for name in h.spec.variables)))
         for h in t.stages
     ))  # fmt: skip
-
-
-def _hidden(flips_at: float, after: float, unheld: Sequence[str]) -> list[str]:
-    """Return why what is recorded may not explain who was treated how.
-
-    What the bundle does not hold is warned of by itself; here it stands only if nothing else does.
-    """
-    found = []
-    if flips_at < WEAK:
-        found.append(
-            f"a hidden cause that shifts the odds of treatment by a factor of {flips_at:.2f} could "
-            f"reverse the result (below {WEAK:g} we call it doubtful)"
-        )
-    if after > LARGE:
-        found.append(f"after weighting the largest standardised difference is still {after:.2f} "
-                     f"(above {LARGE:g} we call it doubtful)")  # fmt: skip
-    if unheld and not found:
-        found.append(f"the study adjusted for {', '.join(unheld)}, which the rule bundle does not "
-                     "hold")  # fmt: skip
-    unsaid = "nobody has said why the recorded history explains who was treated how; no figure can"
-    return found or [unsaid]
 
 
 def sensitivity(found: Valued, settings: FigureSettings) -> tuple[list[dict[str, Any]], float]:

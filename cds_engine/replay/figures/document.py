@@ -1,11 +1,12 @@
 """The figures of a replay are one document of plain data; a report shows only what is in it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cds_engine.bundle.confounders import unheld_confounders
 from cds_engine.bundle.model import RuleBundle
-from cds_engine.replay.figures.assumptions import assumptions, sensitivity
+from cds_engine.replay.figures.assumptions import assumptions, sensitivity, unseen
 from cds_engine.replay.figures.benefit import benefit
 from cds_engine.replay.figures.calibration import calibration
 from cds_engine.replay.figures.cohort import cohort_of
@@ -29,6 +30,7 @@ from cds_engine.replay.figures.values import (
     valued,
     values_document,
 )
+from cds_engine.replay.outcome import inputs_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +60,10 @@ def figures_of(
     ends = Ends.of((run or {}).get("settings", {}))
     points = DecisionPoints.of(frame, bundle, against, ends)
     cohort = cohort_of(points, settings)
-    found = valued(points, cohort, settings)
+    found, nowhere = valued(points, cohort, settings), found_nowhere(bundle, run or {})
+    if found.kind == "outcomes" and nowhere:
+        found = replace(found, refused=f"{found.refused} No patient has {', '.join(nowhere)} on "
+                        "record, so that no other time to look for it would help.")  # fmt: skip
     told = {
         "format": FORMAT, "digits": DIGITS, "run": dict(run or {}), "settings": settings.plain(),
         "bundle": about(bundle), "against": None if against is None else about(against),
@@ -66,7 +71,9 @@ def figures_of(
         "second": None if against is None else (
             _of_version(points.second, settings) | {"recoded": recoded(points)}),
         "firing": firing(points, settings.smallest_cell),
-        "value": _value(found, points, settings) | {"cohort": cohort.plain()},
+        "value": _value(found, points, settings, unseen(bundle, run or {})) | {
+            "cohort": cohort.plain(), "found_nowhere": nowhere,
+        },
         "subgroups": subgroups(points, found, settings),
         "calibration": calibration(found, settings) | {
             "benefit": benefit(points, found, settings)
@@ -102,10 +109,21 @@ def about(bundle: RuleBundle) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def found_nowhere(bundle: RuleBundle, run: Mapping[str, Any]) -> list[str]:
+    """Return what the outcome is read from, if no patient has any of it on record.
+
+    Empty where the run does not tell its vocabulary, as a list under ``variables``.
+    """
+    told = run.get("vocabulary", {}).get("variables", ())
+    held = {one["variable"]: one["patients"] for one in told}
+    names = list(inputs_of(bundle, bundle.document.aim.outcome))
+    return names if names and all(held.get(name) == 0 for name in names) else []
+
+
 def nobody(points: DecisionPoints) -> str | None:
     """Return why there is nothing to answer, in words; None where there is."""
     if not len(points):
-        return "There is no decision point: the records hold no encounter that counts as one."
+        return "There is no decision point, so nothing is answered; the run's warnings say why."
     if not points.eligible.any():
         held = points.frame["decision.outcome"].value_counts()
         said = ", ".join(f"{name} {n}" for name, n in sorted(held.items()))
@@ -116,7 +134,9 @@ def nobody(points: DecisionPoints) -> str | None:
     return None
 
 
-def _value(found: Valued, points: DecisionPoints, settings: FigureSettings) -> dict[str, Any]:
+def _value(
+    found: Valued, points: DecisionPoints, settings: FigureSettings, unseen_as: Sequence[str]
+) -> dict[str, Any]:
     if found.refused:
         return {"refused": found.refused, "refused_for": found.kind, "regimes": [],
                 "differences": [], "sensitivity": [], "assumptions": None}  # fmt: skip
@@ -125,7 +145,7 @@ def _value(found: Valued, points: DecisionPoints, settings: FigureSettings) -> d
         "refused": None, "refused_for": None, "outcome": trajectories_of(found.cohort).outcome_name,
         "regimes": values_document(found), "differences": differences(found),
         "sensitivity": curves, "assumptions": assumptions(
-            found, points.bundle, flips_at, unheld_confounders(points.bundle)),
+            found, points.bundle, flips_at, unheld_confounders(points.bundle), unseen_as),
     }  # fmt: skip
 
 

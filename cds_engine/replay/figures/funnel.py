@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def funnel(points: DecisionPoints) -> list[dict[str, Any]]:
     """Return the steps, each with its decisions and its patients; each is a part of the one before.
 
-    A patient counts for a step if one decision of the patient does.
+    A patient counts for a step if one decision of the patient does. The last two steps are what
+    ``concordance`` counts of all stages with a choice.
     """
     everything = np.ones(len(points), dtype=np.bool_)
     steps: list[tuple[str, str, Bools]] = [
@@ -23,8 +24,12 @@ def funnel(points: DecisionPoints) -> list[dict[str, Any]]:
         ("supported", "In support: the version says what to do", points.advised),
         ("ripe", "The records go on until the time to act was over", points.advised & points.ripe),
         ("known", "The action taken is on record", points.advised & points.action_known),
-        ("concordant", "Clinicians did the same: it was the advised action", points.concordant),
-    ]
+        # at a stage with a single option everybody does the same, which says nothing of agreement
+        ("choice", "At a stage with a choice",
+         points.advised & points.action_known & points.choice),
+        ("concordant", "Clinicians did the same: it was the advised action",
+         points.concordant & points.choice),
+    ]  # fmt: skip
     return [{"step": step, "words": words, **points.counted(rows)} for step, words, rows in steps]
 
 

@@ -1,6 +1,7 @@
 """The report of a fit warns before it gives a value, and every picture has its numbers below it."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -277,3 +278,43 @@ def test_a_flow_with_very_many_paths_is_drawn_as_far_as_it_can_be_read() -> None
     chart = flow_chart(study_trajectories(study, table, skeleton(study))[0])
     assert chart.title == "Flow of the trial (SMART), drawn up to stage stage5"
     assert len(chart.rows) == len(table.groupby([f"a{k}" for k in range(1, 7)]))
+
+
+def first_box(text: str) -> str:
+    """Return the words of what is to be read first."""
+    return next(one.words() for one in read_page(text).find("section")
+                if one.attributes["aria-labelledby"] == "first")  # fmt: skip
+
+
+def test_what_is_to_be_read_first_names_a_doubt_with_its_reason(
+    fits: dict[str, Fit], texts: dict[str, str]
+) -> None:
+    entry = fits["cohort"].ledger[2]
+    assert entry.judgement == "doubtful"
+    [why, *_] = entry.whys
+    assert f"Doubtful: sequential exchangeability. {why[0].upper()}{why[1:]}" in first_box(
+        texts["cohort"]
+    )
+    assert "sequential exchangeability" not in first_box(texts["two"])
+
+
+def test_a_cohort_without_a_doubt_is_said_to_be_measured_not_supported(
+    fits: dict[str, Fit],
+) -> None:
+    fit = fits["cohort"]
+    calm = replace(fit.ledger[2], judgement="no problem measured", whys=())
+    told = first_box(fit_report(replace(fit, ledger=(*fit.ledger[:2], calm)), SOURCE))
+    assert "Sequential exchangeability: no problem was measured" in told
+    assert "Doubtful: sequential" not in told
+
+
+def test_what_is_to_be_read_first_names_values_that_rest_on_few(
+    fits: dict[str, Fit], texts: dict[str, str]
+) -> None:
+    thin = [row.value for row in fits["cohort"].values.rows if row.value.effective_n < 50]
+    assert thin
+    for value in thin:
+        said = f"{value.label} rests on effective n {value.effective_n:.1f}; a replay refuses"
+        assert said in first_box(texts["cohort"])
+    assert not any(row.value.effective_n < 50 for row in fits["two"].values.rows)
+    assert "a replay refuses" not in first_box(texts["two"])

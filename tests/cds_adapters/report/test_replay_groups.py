@@ -13,6 +13,7 @@ from cds_adapters.report.replay_groups import (
     HELD,
     FlipTable,
     Parted,
+    Reads,
     columns_wanted,
     find_row,
     flip_tables,
@@ -58,8 +59,8 @@ def test_the_groups_are_those_of_the_figures() -> None:
     named = ("sbp", "hypertension", "step", "step_is_none", "nothing")
     settings = FigureSettings(age_bands=(40, 60), subgroups=named)
     columns = {name: [None if pd.isna(value) else value for value in frame[name].tolist()]
-               for name in columns_wanted(bundle, named)}  # fmt: skip
-    found = parted(columns, bundle, settings.age_bands, named)
+               for name in columns_wanted(Reads.of(bundle), named)}  # fmt: skip
+    found = parted(columns, Reads.of(bundle), settings.age_bands, named)
     wanted = partitions(DecisionPoints(frame, bundle), settings)
     assert [(one.by, one.names, one.why) for one in found] == [
         (one.by, one.names, one.why) for one in wanted

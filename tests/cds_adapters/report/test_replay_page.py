@@ -15,6 +15,7 @@ from cds_adapters.report.answers import answer_lines, as_json
 from cds_adapters.report.replay_charts import benefit_words, concordance_chart
 from cds_adapters.report.replay_made import listed_vocabulary, made, vocabulary_rows
 from cds_adapters.report.replay_page import patient_link, replay_page
+from cds_adapters.report.replay_pair import of_version, paired
 from cds_engine.replay.figures.document import figures_of
 from cds_engine.replay.figures.settings import FigureSettings
 from cds_engine.replay.settings import ReplaySettings
@@ -169,6 +170,7 @@ def test_the_terminal_says_the_difference_in_words(figures: Json) -> None:
     [said, _] = answer_lines(figures, Path("out"))
     assert said.startswith("The first version less usual care: ")
     assert " mmHg (" in said
+    assert "doubly robust. Below 0 the first version is better. The " in said
     refused = {**figures["value"]["differences"][0], "refused": "it advises what nobody took"}
     value = figures["value"] | {"differences": [refused]}
     [said, _] = answer_lines(figures | {"value": value}, Path("out"))
@@ -199,6 +201,94 @@ def test_the_box_is_amber_where_something_is_doubtful(figures: Json) -> None:
     assert fine.attributes["class"].split() == ["first"]
     assert doubt.attributes["class"].split() == ["first", "doubt"]
     assert box("positivity").attributes["class"].split() == ["first", "problem"]
+
+
+def test_warnings_stand_above_the_numbers_and_make_the_box_amber(figures: Json) -> None:
+    said = "found for no patient: sbp; map local codes in the site's settings"
+    warned = with_doubts(figures) | {"run": {"warnings": [said]}}
+    box = first_box(replay_page(warned))
+    assert box.attributes["class"].split() == ["first", "doubt"]
+    words = box.words()
+    assert "One warning of the run" in words
+    assert words.index("Found for no patient: sbp") < words.index("Would show a card")
+    assert "warning" not in first_box(replay_page(with_doubts(figures))).words()
+
+
+@pytest.mark.parametrize(
+    ("better", "low", "high", "words"),
+    [
+        ("lower", -0.7, 1.7, "Below 0 the first version is better. The interval includes no diff"),
+        (
+            "lower",
+            -2.0,
+            -1.0,
+            "Below 0 the first version is better. The whole interval is on the b",
+        ),
+        ("lower", 1.0, 2.0, "Below 0 the first version is better. The whole interval is on the w"),
+        ("higher", 1.0, 2.0, "Above 0 the first version is better. The whole interval is on the b"),
+    ],
+)
+def test_beside_a_difference_stands_which_side_is_better(
+    figures: Json, better: str, low: float, high: float, words: str
+) -> None:
+    one = figures["value"]["differences"][0]
+    robust = one["robust"] | {"estimate": (low + high) / 2, "low": low, "high": high}
+    bundle = figures["bundle"] | {"aim": figures["bundle"]["aim"] | {"better": better}}
+    changed = figures | {"bundle": bundle, "value": figures["value"] | {
+        "differences": [one | {"robust": robust}]}}  # fmt: skip
+    page = read_page(replay_page(changed))
+    assert words in first_box(replay_page(changed)).words()
+    [chart] = [one for one in page.find("figure") if one.attributes["id"] == "differences"]
+    assert words.partition(". ")[2][:40] in chart.find("table")[0].words()
+
+
+def test_beside_each_other_two_versions_have_their_paired_difference(figures: Json) -> None:
+    """It is that of the run, turned round where its second version stands first."""
+    sides = of_version(figures, "version"), of_version(figures, "against")
+    [one] = [one for one in figures["value"]["differences"]
+             if (one["of"], one["minus"]) == ("version", "against")]  # fmt: skip
+    robust = {**(one.get("robust") or {}), "estimate": -3.25, "low": -4.5, "high": -2.0}
+    told = [{**one, "refused": None, "robust": robust}]
+    first, second = ({**side, "value": figures["value"] | {"differences": told}} for side in sides)
+    assert paired(("both", "both"), (first, second)) == {
+        "run": "both", "refused": "", "said": "\u22123.2 mmHg (\u22124.5 to \u22122.0)",
+        "side": "Below 0 the first is better. The whole interval is on the better side of no "
+                "difference.",
+    }  # fmt: skip
+    turned = paired(("both", "both"), (second, first)) or {}
+    assert turned["said"] == "3.2 mmHg (2.0 to 4.5)"
+    assert "worse side" in turned["side"]
+    alone = {**of_version({**figures, "against": None}, "version"), "bundle": second["bundle"]}
+    assert (paired(("both", "alone"), (first, alone)) or {})["run"] == "both"
+    assert paired(("both", "both"), (first, first)) is None
+    held = [{**one, "refused": "it advises what nobody took"}]
+    one_side, other = ({**side, "value": figures["value"] | {"differences": held}}
+                       for side in sides)  # fmt: skip
+    refused = paired(("b", "b"), (one_side, other)) or {}
+    assert refused["refused"] == "it advises what nobody took"
+
+
+def test_the_effective_n_says_of_which_value_it_is(text: str) -> None:
+    heads = [cell.words() for cell in read_page(text).find("th")]
+    assert "Effective n of the weighted value" in heads
+    table = next(one for one in read_page(text).find("table")
+                 if one.find("caption")[0].words() == "Who followed each regime")  # fmt: skip
+    assert "Effective n" not in [cell.words() for cell in table.find("th")]
+    assert "A value is refused where the effective n of the weighted one is below 50." in text
+    assert "Intervals by weighting alone take the weights as known" in text
+
+
+def test_what_is_wider_than_the_screen_says_so_and_can_be_moved(text: str) -> None:
+    """With a finger or with the keys; a drawing is never narrower than can be read."""
+    pictures = [one for one in read_page(text).find("div")
+                if one.attributes.get("class") == "picture"]  # fmt: skip
+    assert len(pictures) >= 10
+    assert {(one.attributes["role"], one.attributes["tabindex"]) for one in pictures} == {
+        ("region", "0")
+    }
+    [narrow] = re.findall(r"@media screen and \(max-width: 40rem\) \{(.*?)\n\}", text, re.DOTALL)
+    assert 'figure > p::after { content: "Wider than the screen' in narrow
+    assert 'caption::after { content: "Wider than the screen' in narrow
 
 
 def test_a_doubt_is_told_with_its_reason_and_what_not_to_do(figures: Json) -> None:

@@ -19,11 +19,11 @@ Json = dict[str, Any]
 PLAIN = ReplaySettings().plain()
 
 
-def unseen(state: str, settings: Json | None = None) -> Json:
+def unseen(state: str, settings: Json | None = None, **more: Any) -> Json:
     frame = points_of(a_world().draw(80, 4), intensification())
     frame["outcome.value"] = np.nan
     frame["outcome.state"] = state
-    return figures_of(frame, intensification(), run={"settings": settings or PLAIN})
+    return figures_of(frame, intensification(), run={"settings": settings or PLAIN, **more})
 
 
 def options(figures: Json) -> list[str]:
@@ -54,6 +54,35 @@ def test_what_the_run_was_told_already_is_not_named_again() -> None:
     assert "--last" in options(unseen("pending", scheduled))
 
 
+def vocabulary(patients: int) -> Json:
+    """What a run tells of its variables; the outcome, sbp, is on record for so many."""
+    names = intensification().base_variables
+    held = [
+        {"variable": name, "patients": n, "known": n, "units": {}, "missing": {}}
+        for name, n in {**dict.fromkeys(names, 80), "sbp": patients}.items()
+    ]
+    return {"patients": 80, "variables": held}
+
+
+def test_an_outcome_that_nobody_has_on_record_is_answered_with_the_codes_alone() -> None:
+    found = unseen("absent", vocabulary=vocabulary(0))
+    [(option, words)] = ways_out(found)
+    assert option == "--site"
+    assert words == (
+        "settings whose [codes] map the local codes of Systolic blood pressure (sbp), found for no "
+        "patient; if it is not in the export at all, export it. No other horizon or tolerance "
+        "would find it"
+    )
+    assert found["value"]["refused"].endswith(
+        "No patient has sbp on record, so that no other time to look for it would help."
+    )
+    page = replay_page(found)
+    assert "<dt><code>--site</code></dt>" in page
+    assert "<code>--tolerance</code>" not in page
+    assert "--tolerance" in options(unseen("absent", vocabulary=vocabulary(1)))
+    assert "No patient has" not in unseen("absent", vocabulary=vocabulary(1))["value"]["refused"]
+
+
 def test_another_refusal_names_no_option_and_figures_say_which_it_is() -> None:
     bundle = intensification()
     frame = points_of(a_world().draw(80, 4), bundle)
@@ -75,5 +104,5 @@ def test_the_page_names_them_and_says_so_first() -> None:
 
 def test_the_options_exist() -> None:
     said = run("replay", "--help")
-    for words in {*options(unseen("absent")), *options(unseen("pending")), "--last"}:
+    for words in {*options(unseen("absent")), *options(unseen("pending")), "--last", "--site"}:
         assert words.split()[0] in said.out

@@ -1,6 +1,7 @@
 """Replays as pages of the service: listed, read, compared; and nothing else can be read."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -209,13 +210,15 @@ def test_the_list_says_of_every_run_what_was_asked_and_what_came_of_it(
     table = read_page(client.get("/replays").text).find("table")[0]
     heads, *rows = table.find("tr")
     assert [cell.words() for cell in heads.children] == [
-        "1st", "2nd", "Run", "Version", "Value", "Instant", "Horizon", "Data", "Patients", "Rows",
-        "Warnings",
+        "1st", "2nd", "Run", "Version", "Value", "Doubtful", "Instant", "Horizon", "Data",
+        "Patients", "Rows", "Warnings",
     ]  # fmt: skip
     said = {row.children[2].words(): [cell.words() for cell in row.children[3:]] for row in rows}
     regime = "hypertension-intensification"
     value = json.loads((replays / "first" / "figures.json").read_bytes())["value"]["regimes"][0]
-    worth = said["first"].pop(1)
+    worth, doubtful = said["first"].pop(1), said["first"].pop(1)
+    told = json.loads((replays / "first" / "figures.json").read_bytes())["value"]["assumptions"]
+    assert doubtful == ", ".join(one["assumption"] for one in told["doubts"]) != ""
     assert worth.startswith(f"{value['robust']['estimate']:.1f}")
     assert "mmHg" in worth
     assert said["first"] == [
@@ -250,7 +253,7 @@ def test_every_decision_of_a_timeline_leads_to_the_patient_as_of_then(
     regime = "hypertension-intensification%401.0.0"
     for patient, as_of in wanted:
         then = as_of.replace(":", "%3A")
-        assert f"/patients/{patient}?as_of={then}&regime={regime}" in found
+        assert f"/patients/{patient}?as_of={then}&regime={regime}&run=first" in found
 
 
 def test_flips_of_subgroups_are_told_from_what_to_what(client: httpx.Client, replays: Path) -> None:
@@ -312,13 +315,52 @@ def test_subgroups_by_a_variable_of_the_readers_choice(client: httpx.Client) -> 
     assert "the version has no variable &#39;&lt;b&gt;&#39;" in text
 
 
-def test_without_the_versions_the_page_says_why_it_has_no_subgroups(
+def test_without_the_versions_the_page_parts_by_all_but_age_and_names_them(
     tmp_path: Path, replays: Path
 ) -> None:
-    with live(database=kept_in(tmp_path), replays=replays) as client:
-        text = client.get("/replays/first/vs/second").text
-    assert "has read neither version&#39;s rule bundle" in text
-    assert "Flips by stage" in text
+    """Sex and the variables that were named stand in the table; which is the age does not."""
+    rules = tmp_path / "rules" / "hypertension-fixed-protocol" / "1.0.0"
+    rules.mkdir(parents=True)
+    for name, data in bundle_files("hypertension-fixed-protocol"):
+        (rules / name).write_bytes(data)
+    with live(database=kept_in(tmp_path), replays=replays, rules=tmp_path / "rules") as client:
+        page = read_page(client.get("/replays/first/vs/second").text)
+    captions = [one.words() for one in page.find("caption")]
+    assert "Flips by sex" in captions
+    assert "Flips by Systolic blood pressure" in captions
+    assert "Flips by age" not in captions
+    regime = "hypertension-intensification"
+    assert f"this service has not read {regime}@1.0.0 or {regime}@1.1.0 as it was" in page.words()
+
+
+def test_the_age_is_known_where_a_bundle_of_the_name_is_read(
+    tmp_path: Path, replays: Path, client: httpx.Client
+) -> None:
+    """The shipped version has other bytes than the one that was replayed, and the same age."""
+    with live(database=kept_in(tmp_path), replays=replays) as other:
+        assert [row.words() for row in flips_by(other, "/replays/first/vs/second", "age")] == [
+            row.words() for row in flips_by(client, "/replays/first/vs/second", "age")
+        ]
+
+
+def test_doubts_stand_wherever_a_value_does(client: httpx.Client, replays: Path) -> None:
+    """In the words and with the colour of the run's own report."""
+    figures = json.loads((replays / "first" / "figures.json").read_bytes())
+    doubts = [one["assumption"] for one in figures["value"]["assumptions"]["doubts"]]
+    assert doubts
+    report = first_of(client, "/replays/first")
+    box = first_of(client, "/replays/first/vs/second")
+    colour = set(report.attributes["class"].split()) - {"first"}
+    assert colour
+    assert colour <= set(box.attributes["class"].split())
+    assert "Do not go live on this number alone." in box.words()
+    for name in doubts:
+        assert f"Doubtful: {name}" in box.words()
+    page = read_page(client.get("/replays/first/vs/second").text)
+    heads, *rows = table_of(page, "What each run says its version is worth")
+    assert heads[4:] == ["In words", "Effective n of the weighted value", "Doubtful"]
+    assert rows[0][-1] == ", ".join(doubts)
+    assert rows[0][4].startswith("Below 0 is better. The")
 
 
 @pytest.fixture(scope="module")
@@ -403,13 +445,42 @@ def test_a_run_of_two_versions_enters_by_either(asked: httpx.Client) -> None:
         assert asked.get(f"/replays/end/vs/both?{query}").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("query", "versions"),
+    [
+        ("", ("stepped-care", "fixed-protocol")),
+        ("?a=version", ("stepped-care", "fixed-protocol")),
+        ("?a=against", ("fixed-protocol", "stepped-care")),
+        ("?b=version", ("fixed-protocol", "stepped-care")),
+        ("?a=against&b=against", ("fixed-protocol", "fixed-protocol")),
+        ("?a=version&b=version", ("stepped-care", "stepped-care")),
+    ],
+)
+def test_the_side_that_is_not_named_is_the_other_version(
+    asked: httpx.Client, query: str, versions: tuple[str, str]
+) -> None:
+    page = read_page(asked.get(f"/replays/both/vs/both{query}").text)
+    lead = next(one.words() for one in page.find("p") if one.words().startswith("First: the run"))
+    named = [f"hypertension-{one}@1.0.0" for one in versions]
+    assert [code.words() for code in page.find("code")][:2] == named, lead
+    alike = "Both sides are the same version of the same run" in page.words()
+    assert alike == (versions[0] == versions[1])
+    swapped = [one for one in links(asked, f"/replays/both/vs/both{query}") if "a=" in one]
+    assert asked.get(swapped[0]).status_code == 200
+
+
+def test_two_runs_of_one_version_say_so(asked: httpx.Client) -> None:
+    assert "Both are the same version." in first_of(asked, "/replays/end/vs/week").words()
+    other = first_of(asked, "/replays/end/vs/both?b=against")
+    assert "the same version" not in other.words()
+
+
 def test_a_run_beside_itself_is_its_two_versions(asked: httpx.Client) -> None:
     assert asked.get("/replays?one=both&other=both").status_code == 303
     figures = first_of(asked, "/replays/both/vs/both")
-    assert (
-        first_of(asked, "/replays/end/vs/both?b=against").words().split(" decisions")[0]
-        == (figures.words().split(" decisions")[0])
-    )
+    flips = re.compile(r"\d+ of \d+ decisions flip")
+    [flipped] = flips.findall(figures.words())
+    assert flips.findall(first_of(asked, "/replays/end/vs/both?b=against").words()) == [flipped]
     [swapped] = [one for one in links(asked, "/replays/both/vs/both") if "a=against" in one]
     assert swapped == "/replays/both/vs/both?a=against&b=version"
 
@@ -430,12 +501,12 @@ def test_of_each_version_its_own_orders_are_withheld(tmp_path: Path) -> None:
         pages = {path: [one for one in links(client, f"/replays/both{path}") if "as_of=" in one]
                  for path in ("", "/vs/both", "/vs/both?a=against&b=version")}  # fmt: skip
     for found in pages.values():
-        ours = [one for one in found if one.endswith("without=MedicationRequest%2Fours")]
+        ours = [one for one in found if one.endswith("run=both&without=MedicationRequest%2Fours")]
         theirs = [one for one in found if one.endswith("without=MedicationRequest%2Ftheirs")]
         assert len(ours) + len(theirs) == len(found)
         assert len(ours) == len(theirs) > 20
         assert all("%401.0.0&" in one for one in ours)
-        assert all("%401.1.0&" in one for one in theirs)
+        assert all("%401.1.0&run=both&side=against&" in one for one in theirs)
     assert "theirs" in pages["/vs/both?a=against&b=version"][0]
 
 
@@ -454,4 +525,43 @@ def test_the_page_of_a_patient_says_what_the_timeline_says(tmp_path: Path) -> No
             card = next(one for one in page.find("section") if "outcome" in one.attributes["class"])
             words = figures["bundle"]["actions"].get(at["version"], OTHERWISE[at["version"]])
             assert words in card.words()
+            assert "the two agree in the outcome, the stage and the advice" in page.words()
+            assert "say otherwise" not in page.words()
         assert sum("without=" in link for link in found) > 5
+
+
+def test_a_run_of_other_records_with_the_same_ids_is_told_from_them(tmp_path: Path) -> None:
+    """What the page read then was not what the run did: a blood pressure, and so the advice."""
+    data = export(tmp_path / "data")
+    both = bundle_files(), bundle_files("hypertension-fixed-protocol")
+    run(data, tmp_path / "replays" / "one", bundles=both, settings=AT_END)
+    write_answers(tmp_path / "replays" / "one", both, FigureSettings(smallest_cell=1))
+    other = data / "Observation.ndjson"
+    lower = [json.loads(line) for line in other.read_text().splitlines()]
+    for one in lower:
+        for part in one.get("component", ()):
+            part["valueQuantity"]["value"] -= 60
+        if "valueQuantity" in one:
+            one["valueQuantity"]["value"] *= 0.7
+    other.write_text("".join(f"{json.dumps(one)}\n" for one in lower))
+    with live(database=kept_in(tmp_path), replays=tmp_path / "replays", patients=data) as client:
+        found = [one for one in links(client, "/replays/one") if "as_of=" in one]
+        told = {link: read_page(client.get(link).text) for link in found}
+        apart = {link: page for link, page in told.items() if "say otherwise" in page.words()}
+        assert apart
+        assert any("side=" in link and "the two agree" in page.words()
+                   for link, page in told.items())  # fmt: skip
+        for page in apart.values():
+            heads, *rows = table_of(page, "Where page and run differ")
+            assert heads == ["What", "In the run", "On this page"]
+            assert all(there != here for _, there, here in rows)
+            assert "Do not take this page for what the run saw." in page.words()
+        values = {row[0] for link, page in apart.items() if "side=" not in link
+                  for row in table_of(page, "Where page and run differ")[1:]}  # fmt: skip
+        assert {"Advice"} < values
+        link = found[0]
+        assert "say otherwise" not in client.get(link.replace("run=one", "run=two")).text
+        assert "there is no such replay" in client.get(link.replace("run=one", "run=two")).text
+        before = link.replace("as_of=202", "as_of=201")
+        assert "has no decision on this patient at this instant" in client.get(before).text
+        assert "You come from the run" not in client.get(link.replace("run=one", "run=")).text

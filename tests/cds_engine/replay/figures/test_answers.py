@@ -48,8 +48,21 @@ def test_the_funnel_counts_decisions_and_patients_and_only_narrows(frame: pd.Dat
     counts = [one["decisions"] for one in steps]
     assert counts == sorted(counts, reverse=True)
     assert [one["step"] for one in steps] == [
-        "all", "eligible", "complete", "supported", "ripe", "known", "concordant",
+        "all", "eligible", "complete", "supported", "ripe", "known", "choice", "concordant",
     ]  # fmt: skip
+
+
+def test_the_funnel_ends_with_the_agreement_that_is_told_elsewhere(frame: pd.DataFrame) -> None:
+    """Decisions at a stage with a single option, where nobody could do otherwise, do not count."""
+    single = frame.assign(**{"decision.stage": frame["decision.stage"].replace(
+        "three_months", "later")})  # fmt: skip
+    for one in (told(frame), told(single)):
+        choice, same = ({key: step[key] for key in ("decisions", "patients")}
+                        for step in one["funnel"][-2:])  # fmt: skip
+        whole = next(at for at in one["concordance"] if not at["stage"])
+        assert choice == {key: whole[key] for key in choice}
+        assert same["decisions"] == whole["agreed"]
+    assert one["funnel"][-3]["decisions"] > choice["decisions"]
 
 
 def test_concordance_is_counted_with_wilson_interval_and_kappa(frame: pd.DataFrame) -> None:
@@ -422,3 +435,40 @@ def test_what_is_held_back_cannot_be_worked_out(counts: list[int], smallest: int
 def test_numbers_have_a_stated_number_of_digits_and_none_is_wild() -> None:
     wild = {"a": float("inf"), "b": [float("nan"), -0.0], "c": 1 / 3, "d": True}
     assert rounded(wild, 3) == {"a": "infinite", "b": [None, 0.0], "c": 0.333, "d": True}
+
+
+UNSEEN = "nobody has Add amlodipine 5 mg once daily on record under the codes that it is seen as"
+UNREAD = (
+    "30 of 90 resources of type MedicationRequest have codes that nothing reads, and may be actions"
+)
+
+
+@pytest.mark.parametrize(
+    ("held", "doubtful", "whys"),
+    [
+        pytest.param(7, False, [], id="all are seen"),
+        pytest.param(
+            0, False,
+            [UNSEEN],
+            id="an action that nobody has",
+        ),
+        pytest.param(
+            7, True,
+            [UNREAD],
+            id="much that nothing reads",
+        ),
+    ],
+)  # fmt: skip
+def test_consistency_is_doubtful_where_actions_may_be_unseen(
+    frame: pd.DataFrame, held: int, doubtful: bool, whys: list[str]
+) -> None:
+    vocabulary = {
+        "actions": [{"action": "add_ccb", "patients": held}],
+        "treatments": [{"type": "MedicationRequest", "resources": 90, "unread": 30,
+                        "elsewhere": 30, "doubtful": doubtful, "codes": []}],
+    }  # fmt: skip
+    found = figures_of(frame, intensification(), run={"vocabulary": vocabulary})["value"]
+    doubts = {one["assumption"]: one["whys"] for one in found["assumptions"]["doubts"]}
+    assert doubts.get("consistency", []) == whys
+    entry = found["assumptions"]["ledger"][0]
+    assert entry["judgement"] == ("doubtful" if whys else "supported")
