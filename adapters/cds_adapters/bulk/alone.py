@@ -18,9 +18,12 @@ _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EINVAL})
 def alone_in(out: Path) -> Iterator[None]:
     """Hold a folder, which is made if need be, against other runs; a dead one holds nothing.
 
+    A folder that was made for a run that left nothing in it goes with the run.
+
     Raises:
         BulkError: if another run is at work there, or the folder cannot be made or written to.
     """
+    new = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
         held = os.open(out, os.O_RDONLY)
@@ -40,6 +43,8 @@ def alone_in(out: Path) -> Iterator[None]:
         ) from fault
     finally:
         os.close(held)
+        if new and not any(out.iterdir()):
+            out.rmdir()
 
 
 def _lock(held: int, out: Path) -> None:

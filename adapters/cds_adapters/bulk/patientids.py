@@ -61,7 +61,7 @@ def _types_in(name: str) -> list[str]:
 def _ids(export: Export, file: DataFile) -> Iterator[str]:
     if file.kind in ("events", "persons"):
         with open_file(export.address, file) as stream:
-            yield from (str(row["patient"]) for _, row in read_event_rows(stream, file.name))
+            yield from (row["patient"] or "" for _, row in read_event_rows(stream, file.name))
     elif file.kind == "ndjson":
         for _, line in FileStream(export.address, file).lines():
             yield _id(line)

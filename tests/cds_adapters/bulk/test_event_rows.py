@@ -11,6 +11,7 @@ import pytest
 from builders.replays import COMPLETE, export, rows_of, run
 
 from cds_adapters.bulk.eventfiles import EVENTS, LONG, PERSONS, event_of, write_event_files
+from cds_adapters.bulk.patientids import patient_ids
 from cds_adapters.bulk.records import read_records
 from cds_adapters.bulk.sources import BulkError
 from cds_adapters.fhir import files
@@ -253,3 +254,10 @@ def test_a_unit_and_a_time_of_nulls_are_none() -> None:
              "precision": None}}  # fmt: skip
     event = event_of(A_ROW | given)
     assert (event.unit, event.time) == (StatedUnit("g", "", ""), Time(1, 2, "instant"))
+
+
+def test_a_row_of_nobody_names_no_patient(plain: Path, tmp_path: Path) -> None:
+    everybody = patient_ids(str(plain))
+    nobody = written(plain, tmp_path / "data", lambda rows: rows[0].update(patient=None))
+    assert patient_ids(str(nobody)) == everybody
+    assert "None" not in everybody
