@@ -226,8 +226,8 @@ def test_two_workers_come_to_the_same_bytes_though_their_executors_are_killed(
     assert outputs(tmp_path / "out") == one_machine
     lost = [one["Removed Reason"] for one in _events(tmp_path, "ExecutorRemoved")]
     assert lost == ["Command exited with code 137"] * len(killed)
+    # whether a killed executor was just at a task is chance; what it had done is lost either way
     tasks = _events(tmp_path, "TaskEnd")
-    assert {"Success", "ExecutorLostFailure"} <= {one["Task End Reason"]["Reason"] for one in tasks}
     good = [one for one in tasks if one["Task End Reason"]["Reason"] == "Success"]
     assert len({one["Task Info"]["Executor ID"] for one in good}) > 1
     assert sum(_shuffled(one) for one in good) > 0
