@@ -34,7 +34,7 @@ from cds_engine.history.event import Event
 _CODING = Coding(system="urn:any", code="any")
 _ANY = CodeableConcept(coding=(_CODING,))
 _DRUG: Mapping[str, Any] = {"medication_codeable_concept": _ANY}
-_SOUND: Mapping[type[PatientResource], Mapping[str, Any]] = {
+SOUND: Mapping[type[PatientResource], Mapping[str, Any]] = {
     Observation: {"status": "final", "code": _ANY},
     Condition: {},
     AllergyIntolerance: {},
@@ -63,7 +63,7 @@ _KEPT: Mapping[type[PatientResource], Mapping[str, str]] = {
         for name, stated in zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True)
         if name in _STATED
     }
-    for kind in _SOUND
+    for kind in SOUND
 }
 """Type -> the fields in which it says when, and its status; by their names in FHIR."""
 
@@ -101,4 +101,4 @@ def _sound(resource: PatientResource) -> Iterator[PatientResource]:
     times = {name: getattr(resource, name) for name in _KEPT[kind]}
     own = {} if times.get("status") is None else {"status": times["status"]}
     for status in (own, {}):
-        yield kind(**{**times, **_SOUND[kind], **status})
+        yield kind(**{**times, **SOUND[kind], **status})

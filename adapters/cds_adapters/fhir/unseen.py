@@ -5,29 +5,17 @@ but its own times may show that the resource stood in the record before, as some
 then. What it said is not known: for that time it leaves open whatever it now tells.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from cds_adapters.fhir.codesets import REVISED, UNKNOWN
 from cds_adapters.fhir.context import Context, Version
+from cds_adapters.fhir.dated import SOUND
 from cds_adapters.fhir.errors import NotUsedError
 from cds_adapters.fhir.events import make_events
-from cds_adapters.fhir.resources import (
-    AllergyIntolerance,
-    CarePlan,
-    Condition,
-    Encounter,
-    MedicationAdministration,
-    MedicationDispense,
-    MedicationRequest,
-    MedicationStatement,
-    Observation,
-    PatientResource,
-    Procedure,
-    ServiceRequest,
-)
+from cds_adapters.fhir.resources import AllergyIntolerance, Condition, PatientResource
 from cds_engine.history.course import COURSE_KINDS
 from cds_engine.history.event import BEGINNING, Event
 from cds_engine.vocabulary.time import Instant
@@ -36,19 +24,6 @@ UNSEEN: Version = (-1, "")
 """What a version is called that is not among the resources; every other one is newer."""
 
 WHY = "an earlier version of it is not among the records, and what it said is not known"
-
-_STANDING: Mapping[type[PatientResource], Mapping[str, str]] = {
-    Observation: {"status": "final"},
-    MedicationRequest: {"status": "active"},
-    MedicationStatement: {"status": "active"},
-    MedicationDispense: {"status": "completed"},
-    MedicationAdministration: {"status": "completed"},
-    Procedure: {"status": "completed"},
-    ServiceRequest: {"status": "active"},
-    CarePlan: {"status": "active"},
-    Encounter: {"status": "finished"},
-}
-"""Type -> the status that what is revised or taken back may have had before."""
 
 
 def is_revised(event: Event) -> bool:
@@ -62,7 +37,7 @@ def as_first(resource: PatientResource) -> PatientResource:
     if resource.meta is not None:
         changes["meta"] = replace(resource.meta, version_id=None)
     if getattr(resource, "status", None) in REVISED:
-        changes |= _STANDING[type(resource)]
+        changes["status"] = SOUND[type(resource)]["status"]
     if isinstance(resource, Condition | AllergyIntolerance):
         changes["verification_status"] = None
     return replace(resource, **changes)
