@@ -206,7 +206,8 @@ def test_two_workers_come_to_the_same_bytes_though_their_executors_are_killed(
     data: Path, master: str, team: list[int], one_machine: dict[str, bytes], tmp_path: Path
 ) -> None:
     """One is killed while files are read, the other once it holds what the next shards need."""
-    words = [data, tmp_path / "out", master, 4]
+    gate = tmp_path / "gate"
+    words = [data, tmp_path / "out", master, 4, gate]
     killed: dict[str, int] = {}
     with subprocess.Popen(
         [sys.executable, "-W", "error", str(spark_driver.__file__), *map(str, words)],
@@ -219,6 +220,7 @@ def test_two_workers_come_to_the_same_bytes_though_their_executors_are_killed(
             step, done = line.split()
             if int(done) > 0 and step not in killed:
                 killed[step] = kill_executor(team[len(killed)])
+                gate.touch()
             driver.stdin.write("\n")
             driver.stdin.flush()
     assert driver.returncode == 0
@@ -226,8 +228,8 @@ def test_two_workers_come_to_the_same_bytes_though_their_executors_are_killed(
     assert outputs(tmp_path / "out") == one_machine
     lost = [one["Removed Reason"] for one in _events(tmp_path, "ExecutorRemoved")]
     assert lost == ["Command exited with code 137"] * len(killed)
-    # whether a killed executor was just at a task is chance; what it had done is lost either way
     tasks = _events(tmp_path, "TaskEnd")
+    assert {"Success", "ExecutorLostFailure"} <= {one["Task End Reason"]["Reason"] for one in tasks}
     good = [one for one in tasks if one["Task End Reason"]["Reason"] == "Success"]
     assert len({one["Task Info"]["Executor ID"] for one in good}) > 1
     assert sum(_shuffled(one) for one in good) > 0
