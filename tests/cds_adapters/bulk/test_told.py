@@ -132,7 +132,11 @@ def test_several_damaged_lines_are_told_in_the_plural(data: Path, tmp_path: Path
     assert marked == 2
     write(data, {"Observation.ndjson": f"{text}{{\n{{\n"})
     found = run(data, tmp_path / "none", max_damaged=0.1, accept_cut=True)
-    assert [w for w in found.warnings if w.startswith("none of them names a patient: patients of")]
+    assert (
+        "none of them names a patient: patients of whom they speak are decided on without what "
+        "they say, and no row of the table is marked; mend the lines that rejects.ndjson lists "
+        "with attributed: false, and export again"
+    ) in found.warnings
 
 
 def test_one_encounter_without_an_end_is_told_in_the_singular(data: Path, tmp_path: Path) -> None:
